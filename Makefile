@@ -1,0 +1,60 @@
+# `make` alone lists what there is.
+
+bin := .local/bin
+# The race detector needs a C compiler, which is not among the prerequisites.
+race := $(if $(shell command -v cc gcc clang 2>/dev/null),-race,)
+# infra is checked without it: compiling the AWS CDK anew for it takes minutes, and infra has no goroutines.
+raced := ./scaling/... ./kube/... ./lambda/... ./cmd/... ./integration/...
+
+.PHONY: help
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+.PHONY: demo
+demo: prerequisites ## watch Leda scale a Deployment from an SQS queue, on this machine
+	@go run ./integration/local demo
+
+.PHONY: up
+up: prerequisites ## start the local stack (AWS and Kubernetes) and leave it running
+	@go run ./integration/local up
+
+.PHONY: down
+down: ## stop it
+	@go run ./integration/local down
+
+.PHONY: test
+test: prerequisites ## run every test, those on the local stack too (-short leaves them out)
+	@$(if $(race),,echo 'no C compiler: tests run without the race detector')
+	@go run ./integration/local prepare
+	go test -timeout 30m $(flags) $(race) $(raced)
+	go test $(flags) ./infra/...
+	cd integration/ministack && ../../.local/venv/ministack/bin/python -B -m unittest -q test_launcher
+
+.PHONY: lint
+lint: $(bin)/golangci-lint ## check the code's form, and who imports whom
+	$(bin)/golangci-lint run ./...
+
+.PHONY: fmt
+fmt: $(bin)/golangci-lint ## format the code
+	$(bin)/golangci-lint fmt ./...
+
+$(bin)/golangci-lint: integration/lint/go.mod integration/lint/go.sum
+	@echo 'building golangci-lint (2 to 4 minutes, once)'
+	cd integration/lint && go build -trimpath -ldflags '-s -w' -o ../../$(bin)/ tool
+
+.PHONY: fuzz
+fuzz: ## fuzz what parses and decides, 30 s each
+	@for target in FuzzParse FuzzDecide FuzzMemory; do go test ./scaling -run '^$$' -fuzz "^$$target\$$" -fuzztime 30s -fuzzminimizetime 10x || exit; done
+	go test ./lambda -run '^$$' -fuzz '^FuzzParseWake$$' -fuzztime 30s -fuzzminimizetime 10x
+
+.PHONY: bench
+bench: ## measure Decide
+	go test ./scaling -run '^$$' -bench .
+
+.PHONY: clean
+clean: ## remove what was built for the local stack
+	rm -rf .local cdk.out
+
+.PHONY: prerequisites
+prerequisites:
+	@sh integration/prerequisites.sh

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/leda-autoscaler/leda/kube"
+	"github.com/leda-autoscaler/leda/scaling"
+)
+
+const (
+	// freshness is how old the oldest reading of a decision may be when the decision is written.
+	freshness = 10 * time.Second
+
+	// growthPatience is how long memory may keep growth waiting.
+	growthPatience = time.Second
+
+	// attempts is how often a target is observed and decided upon anew when someone else came between.
+	attempts = 3
+)
+
+// outcome is what came of one look at one target: its record.
+type outcome struct {
+	Target string `json:"target"`
+	scaling.Record
+	Changed bool   `json:"changed"`          // the size was set
+	Error   string `json:"error,omitempty"`  // what was decided could not be done, or nothing could be decided
+	Memory  string `json:"memory,omitempty"` // what is wrong with the memory, which did not keep growth back
+
+	decided  bool
+	decision scaling.Decision
+	took     time.Duration
+}
+
+func (o outcome) failed() bool { return o.Error != "" || o.Memory != "" }
+
+// look observes a target, decides, and does what was decided. When someone else changed the workload or
+// its memory in between, it observes and decides again.
+func (h *handler) look(ctx context.Context, t *target, dryRun bool) outcome {
+	began := h.now()
+	var o outcome
+	var err error
+	for range attempts {
+		if o, err = h.decideAndDo(ctx, t, dryRun); !errors.Is(err, kube.ErrConflict) {
+			break
+		}
+	}
+	o.Target = t.ID()
+	if o.decided {
+		o.Record = o.decision.Record()
+	}
+	if err != nil {
+		o.Error = err.Error()
+	}
+	o.took = h.now().Sub(began)
+	return o
+}
+
+func (h *handler) decideAndDo(ctx context.Context, t *target, dryRun bool) (outcome, error) {
+	ctx, cancel := context.WithTimeout(ctx, freshness)
+	defer cancel()
+
+	var (
+		all       sync.WaitGroup
+		readings  []scaling.Reading
+		workload  kube.Workload
+		scaleErr  error
+		memory    kube.Recollection
+		memoryErr error
+	)
+	all.Go(func() { readings = h.meter.read(ctx, t) })
+	all.Go(func() { workload, scaleErr = t.cluster.Scale(ctx, t.ScaledObject) })
+	all.Go(func() { memory, memoryErr = t.memory.Recall(ctx, t.Name) })
+	all.Wait()
+	if scaleErr != nil {
+		return outcome{}, scaleErr
+	}
+
+	// Without its memory a target is decided upon as if nothing were known of it, which never shrinks.
+	now := h.now()
+	d := scaling.Decide(t.ScaledObject, scaling.Observed{
+		Replicas: workload.Replicas, Current: workload.Current, Readings: readings, Memory: memory.Memory,
+	}, now)
+	o := outcome{decided: true, decision: d}
+	if memoryErr == nil {
+		memoryErr = memory.Broken
+	}
+	if memoryErr != nil {
+		o.Memory = memoryErr.Error()
+	}
+	if dryRun {
+		return o, nil
+	}
+
+	if err := t.remember(ctx, d, memory, now); err != nil {
+		if d.Shrinks() || errors.Is(err, kube.ErrConflict) {
+			return o, err
+		}
+		o.Memory = err.Error()
+	}
+	if !d.Changed() {
+		return o, nil
+	}
+	if err := t.cluster.SetScale(ctx, t.ScaledObject, workload, d.To); err != nil {
+		return o, err
+	}
+	o.Changed = true
+	if after := d.MemoryAfter(); len(after.ScaleUps) != len(d.Memory.ScaleUps) || d.To > d.From && t.ScaleUp != nil {
+		if err := t.rememberGrowth(ctx, after); err != nil {
+			o.Memory = err.Error()
+		}
+	}
+	return o, nil
+}
+
+// remember stores what must be stored before the size changes, and keeps the rest in this process.
+func (t *target) remember(ctx context.Context, d scaling.Decision, was kube.Recollection, now time.Time) error {
+	switch {
+	case d.Shrinks():
+	case d.Changed():
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, growthPatience)
+		defer cancel()
+	case t.Covers(was.Stored, d.Memory, now):
+		t.memory.Keep(t.Name, was, d.Memory)
+		return nil
+	}
+	if err := t.memory.Remember(ctx, t.Name, was, d.Memory); err != nil {
+		return fmt.Errorf("remember before setting %d replicas: %w", d.To, err)
+	}
+	return nil
+}
+
+// rememberGrowth stores the growth that was made, for scaleUp's policies to count.
+func (t *target) rememberGrowth(ctx context.Context, m scaling.Memory) error {
+	was, err := t.memory.Recall(ctx, t.Name)
+	if err == nil {
+		err = t.memory.Remember(ctx, t.Name, was, m)
+	}
+	if err != nil {
+		return fmt.Errorf("remember a growth that was made: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package main
+
+import (
+	"hash/fnv"
+	"strconv"
+	"time"
+
+	"github.com/leda-autoscaler/leda/kube"
+	"github.com/leda-autoscaler/leda/scaling"
+)
+
+// target is one ScaledObject at work, with what this process knows of it.
+type target struct {
+	*scaling.ScaledObject
+	cluster *kube.Cluster
+	memory  *kube.Bucket
+
+	due    time.Time      // when to look next; zero means at once
+	told   time.Time      // when its last line was logged
+	active bool           // what that line said
+	reason scaling.Reason // the one in that line
+	failed bool           // whether that line told of a failure, of the memory's too
+}
+
+// newTargets places every target with its cluster and its memory.
+func newTargets(objects []scaling.ScaledObject, clusters map[string]*kube.Cluster) []*target {
+	type place struct {
+		cluster, namespace string
+		bucket             int
+	}
+	buckets := map[place]*kube.Bucket{}
+	targets := make([]*target, len(objects))
+	for i := range objects {
+		o := &objects[i]
+		p := place{o.Cluster, o.Namespace, o.Bucket}
+		if buckets[p] == nil {
+			buckets[p] = kube.NewBucket(clusters[o.Cluster], o.Namespace, o.Bucket)
+		}
+		targets[i] = &target{ScaledObject: o, cluster: clusters[o.Cluster], memory: buckets[p]}
+	}
+	return targets
+}
+
+// shard is the target's, of so many. A memory bucket is in one shard as a whole, so that two shards
+// never write the same ConfigMap.
+func (t *target) shard(shards int) int {
+	h := fnv.New32a()
+	h.Write([]byte(t.Cluster + "/" + t.Namespace + "/" + strconv.Itoa(t.Bucket)))
+	return int(h.Sum32() % uint32(shards))
+}
+
+// interval is how long after a look the next one is due. What may have to grow is looked at often, what
+// may have to shrink now and then, the rest as its pollingInterval says.
+func (t *target) interval(d scaling.Decision) time.Duration {
+	const (
+		growing   = 5 * time.Second
+		shrinking = 15 * time.Second
+	)
+	switch {
+	case d.At.IsZero(): // nothing could be decided
+		return min(t.PollingInterval, shrinking)
+	case d.Active && d.To < t.MaxReplicaCount:
+		return min(t.PollingInterval, growing)
+	case d.Active, d.To > t.Floor():
+		return min(t.PollingInterval, shrinking)
+	}
+	return t.PollingInterval
+}
+
+// worthALine says whether a decision is logged: when it changes something, fails, gives another reason
+// than before or finds the target newly active or inactive, and once a minute while it is active.
+func (t *target) worthALine(o outcome, now time.Time) bool {
+	return o.Changed || o.failed() || t.failed || o.Reason != t.reason || o.Active != t.active ||
+		o.Active && now.Sub(t.told) >= time.Minute
+}

@@ -1,0 +1,90 @@
+package scaling
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+)
+
+// Fleet is what one function looks after: the document that synth writes into the function's code
+// asset (leda.json), and the function reads when it starts.
+type Fleet struct {
+	Clusters []Cluster `json:"clusters"`
+	// Objects are the ScaledObjects and TriggerAuthentications as they were written, as JSON.
+	Objects []json.RawMessage `json:"objects"`
+}
+
+// Cluster is an EKS cluster whose workloads are scaled.
+type Cluster struct {
+	Name   string `json:"name"`
+	Region string `json:"region"`
+
+	// Endpoint and CertificateAuthority (base64 of PEM) may be given; then DescribeCluster is not asked.
+	Endpoint             string `json:"endpoint,omitempty"`
+	CertificateAuthority string `json:"certificateAuthority,omitempty"`
+}
+
+// Targets parses the fleet's objects. A ScaledObject that names no cluster is given the only one.
+// The error is [Problems], one for every ScaledObject that names a cluster the fleet has not.
+func (f Fleet) Targets() (Manifests, error) {
+	all, err := ParseJSON(f.Objects...)
+	if err != nil {
+		return Manifests{}, err
+	}
+	return all, f.place(all.ScaledObjects)
+}
+
+func (f Fleet) place(objects []ScaledObject) error {
+	var problems Problems
+	known := make([]string, len(f.Clusters))
+	for i, c := range f.Clusters {
+		known[i] = c.Name
+	}
+	for i := range objects {
+		o := &objects[i]
+		if o.Cluster == "" && len(known) == 1 {
+			o.Cluster = known[0]
+		}
+		if !slices.Contains(known, o.Cluster) {
+			problems = append(problems, Problem{
+				Object: "ScaledObject " + o.Namespace + "/" + o.Name, Path: "metadata.annotations[leda.dev/cluster]",
+				Message: fmt.Sprintf("must be one of the fleet's clusters %q, got %q", known, o.Cluster),
+			})
+		}
+	}
+	if len(problems) > 0 {
+		return problems
+	}
+	assignBuckets(objects)
+	return nil
+}
+
+// ID names a target everywhere: in the log, in memory, in its alarm's name.
+func (o *ScaledObject) ID() string {
+	return o.Cluster + "/" + o.Namespace + "/" + o.Name
+}
+
+// ReadFolder returns the manifests (.yaml, .yml, .json) below dir, in the order of their names.
+func ReadFolder(fsys fs.FS, dir string) ([]File, error) {
+	var files []File
+	err := fs.WalkDir(fsys, dir, func(name string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() || !slices.Contains([]string{".yaml", ".yml", ".json"}, path.Ext(name)) {
+			return nil
+		}
+		data, err := fs.ReadFile(fsys, name)
+		files = append(files, File{name, data})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the ScaledObjects in %s: %w", dir, err)
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("read the ScaledObjects in %s: there is no .yaml, .yml or .json file", dir)
+	}
+	return files, nil
+}

@@ -1,0 +1,124 @@
+package scaling
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// What the parser accepts, Decide can use; and it never panics.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(manifest(sqsTrigger)))
+	f.Add([]byte(manifest("  advanced: {horizontalPodAutoscalerConfig: {behavior: {scaleDown: {policies: [{type: Pods, value: 1, periodSeconds: 1}]}}}}\n" + sqsTrigger)))
+	f.Add([]byte("kind: List\nitems: [null]"))
+	f.Add([]byte("a: &a [*a]"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		parsed, err := Parse(File{"fuzz", data})
+		var problems Problems
+		if err != nil && !errors.As(err, &problems) {
+			t.Fatalf("an error that is no Problems: %v", err)
+		}
+		for _, o := range parsed.ScaledObjects {
+			d := Decide(&o, Observed{Replicas: 1, Current: 1, Readings: depth(11)}, noon())
+			if d.To < 0 || d.Reason == "" {
+				t.Fatalf("%+v: %+v", o, d)
+			}
+		}
+	})
+}
+
+// invented makes a ScaledObject and a start out of numbers.
+func invented(minimum, maximum, window uint16, rules uint8) *ScaledObject {
+	o := with(orders(), func(o *ScaledObject) {
+		o.MinReplicaCount = number32(int32(minimum % 50))
+		o.MaxReplicaCount = max(1, int32(minimum%50)+int32(maximum%200))
+		o.CooldownPeriod = time.Duration(window%400) * time.Second
+	})
+	policy := []ScalingPolicy{{Percent: rules&8 != 0, Value: int32(window%7) + 1, Period: time.Duration(window%90+1) * time.Second}}
+	if rules&1 != 0 {
+		o.ScaleUp = &ScalingRules{Window: time.Duration(rules) * time.Second, Select: SelectMax, Policies: policy}
+	}
+	if rules&2 != 0 {
+		o.ScaleDown = &ScalingRules{Window: time.Duration(window%400) * time.Second, Select: SelectMin, Policies: policy}
+	}
+	if rules&4 != 0 {
+		o.InitialCooldownPeriod = time.Minute
+	}
+	return o
+}
+
+// The properties hold at every look of a random history.
+func FuzzDecide(f *testing.F) {
+	f.Add(uint16(0), uint16(5), uint16(300), uint8(0), uint8(3), []byte{3, 6, 11, 0, 0, 0, 255, 20})
+	f.Add(uint16(1), uint16(40), uint16(15), uint8(3), uint8(9), []byte{200, 200, 0, 255, 0})
+	f.Fuzz(func(t *testing.T, minimum, maximum, window uint16, rules, start uint8, history []byte) {
+		o := invented(minimum, maximum, window, rules)
+		replicas, now := int32(start), noon()
+		var m Memory
+		for _, h := range history {
+			now = now.Add(time.Duration(h%20) * time.Second)
+			seen := Observed{Replicas: replicas, Current: replicas, Readings: depth(float64(h) * 3), Memory: m}
+			if h == 255 {
+				seen.Readings = []Reading{failing(0)}
+			}
+			before, err := json.Marshal(seen.Memory)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := Decide(o, seen, now)
+
+			if after, err := json.Marshal(seen.Memory); err != nil || string(after) != string(before) {
+				t.Fatalf("Decide changed the memory it was given: %s, was %s", after, before)
+			}
+			if again := Decide(o, seen, now); !cmp.Equal(d.Record(), again.Record()) && h != 255 {
+				t.Fatalf("the same values gave %+v and %+v", d.Record(), again.Record())
+			}
+			if d.To != replicas && (d.To > o.MaxReplicaCount || d.To < o.Floor()) {
+				t.Fatalf("set to %d, outside %d…%d", d.To, o.Floor(), o.MaxReplicaCount)
+			}
+			if h == 255 && d.To < min(replicas, o.MaxReplicaCount) {
+				t.Fatalf("a failed reading shrank %d to %d", replicas, d.To)
+			}
+			settled := seen
+			settled.Replicas, settled.Current, settled.Memory = d.To, d.To, d.MemoryAfter()
+			if second := Decide(o, settled, now); d.To > 0 && second.Changed() && o.ScaleUp == nil && o.ScaleDown == nil {
+				t.Fatalf("deciding again at once: %d, then %d (%s; %s)", d.To, second.To, d.Record().Why, second.Record().Why)
+			}
+			deeper := seen
+			deeper.Readings = depth(float64(h)*3 + 7)
+			if more := Decide(o, deeper, now); h != 255 && more.To < d.To {
+				t.Fatalf("%d messages gave %d, 7 more gave %d", int(h)*3, d.To, more.To)
+			}
+			lost := seen
+			lost.Memory = Memory{}
+			if forgetful := Decide(o, lost, now); forgetful.To < d.To && forgetful.To < min(replicas, o.MaxReplicaCount) {
+				t.Fatalf("without memory %d, with it %d, from %d", forgetful.To, d.To, replicas)
+			}
+			late := seen
+			late.Memory = m.Later(time.Minute)
+			if l := Decide(o, late, now); m.Known() && l.To < min(d.To, replicas) {
+				t.Fatalf("with what is stored %d, with what is known %d, from %d", l.To, d.To, replicas)
+			}
+			replicas, m = d.To, d.MemoryAfter()
+		}
+	})
+}
+
+// What is stored comes back, and whatever is stored is read without a panic.
+func FuzzMemory(f *testing.F) {
+	f.Add([]byte(`{"since":"2026-01-05T12:00:00Z","latest":{"replicas":3,"at":"2026-01-05T12:00:00Z"}}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var m Memory
+		if json.Unmarshal(data, &m) != nil {
+			return
+		}
+		d := Decide(orders(), Observed{Replicas: 2, Current: 2, Readings: depth(0), Memory: m}, noon())
+		if d.To < 1 || d.To > 5 {
+			t.Fatalf("%+v", d)
+		}
+	})
+}

@@ -1,0 +1,238 @@
+package scaling
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// KEDA's defaults (apis/keda/v1alpha1/scaledobject_types.go and the CRD, v2.20).
+const (
+	defaultPollingInterval = 30
+	defaultCooldownPeriod  = 300
+	defaultMaxReplicaCount = 100
+)
+
+func parseScaledObject(d document, authentications map[name]authentication) (ScaledObject, *checker) {
+	root, id, annotations, check := parseMetadata(d)
+	o := ScaledObject{Namespace: id.namespace, Name: id.name, Policy: PolicyDirect}
+	if len(id.name) > 63 {
+		check.problem("metadata.name", "must have at most 63 characters, got %d", len(id.name))
+	}
+	readAnnotations(&o, annotations, check)
+
+	spec, ok := root.object("spec")
+	root.done()
+	if !ok {
+		if !root.has("spec") {
+			check.problem("spec", "is required")
+		}
+		return o, check
+	}
+
+	target, ok := spec.object("scaleTargetRef")
+	if !ok && !spec.has("scaleTargetRef") {
+		check.problem("spec.scaleTargetRef", "is required: it names the workload to scale")
+	}
+	if ok {
+		o.Target = TargetRef{APIVersion: target.text("apiVersion"), Kind: target.text("kind"), Name: target.requiredText("name")}
+		target.text("envSourceContainerName") // matters to *FromEnv values only, which are refused where they stand
+		target.done()
+	}
+	if o.Target.APIVersion == "" {
+		o.Target.APIVersion = "apps/v1"
+	}
+	if o.Target.Kind == "" {
+		o.Target.Kind = "Deployment"
+	}
+
+	o.PollingInterval = seconds(spec.integerOr("pollingInterval", 1, math.MaxInt32, defaultPollingInterval))
+	o.CooldownPeriod = seconds(spec.integerOr("cooldownPeriod", 0, math.MaxInt32, defaultCooldownPeriod))
+	o.InitialCooldownPeriod = seconds(spec.integerOr("initialCooldownPeriod", 0, math.MaxInt32, 0))
+	o.IdleReplicaCount = optional(spec.integer("idleReplicaCount", 0, math.MaxInt32))
+	o.MinReplicaCount = optional(spec.integer("minReplicaCount", 0, math.MaxInt32))
+	o.MaxReplicaCount = spec.integerOr("maxReplicaCount", 1, math.MaxInt32, defaultMaxReplicaCount)
+	checkBounds(&o, check)
+
+	readAdvanced(&o, spec, check)
+	refuse(spec, "fallback", "is not supported yet; without it a failed reading holds the size, which is the safe half of it")
+
+	o.Triggers = parseTriggers(spec, id.namespace, authentications, check)
+	spec.done()
+	return o, check
+}
+
+// checkBounds is CheckReplicaCountBoundsAreValid of KEDA's scaledobject_types.go: an unset
+// minReplicaCount counts as 0 there, a written 0 as the HPA's 1.
+func checkBounds(o *ScaledObject, check *checker) {
+	lower := int32(0)
+	if o.MinReplicaCount != nil {
+		lower = o.Min()
+	}
+	if lower > o.MaxReplicaCount {
+		check.problem("spec.minReplicaCount", "must be at most maxReplicaCount (%d), got %d", o.MaxReplicaCount, lower)
+	}
+	if o.IdleReplicaCount != nil && *o.IdleReplicaCount >= lower {
+		check.problem("spec.idleReplicaCount", "must be less than minReplicaCount (%d), got %d", lower, *o.IdleReplicaCount)
+	}
+}
+
+func readAdvanced(o *ScaledObject, spec fields, check *checker) {
+	advanced, ok := spec.object("advanced")
+	if !ok {
+		return
+	}
+	refuse(advanced, "scalingModifiers", "is not supported yet; put its formula into one aws-sqs-queue trigger per queue, of which the largest proposal wins")
+	if advanced.boolean("restoreToOriginalReplicaCount", false) {
+		check.problem(advanced.at("restoreToOriginalReplicaCount"), "is not supported yet: a deployed target that goes away keeps its size; remove the field")
+	}
+	if hpa, ok := advanced.object("horizontalPodAutoscalerConfig"); ok {
+		if hpa.text("name") != "" {
+			check.note(hpa.at("name"), "has no effect: there is no HPA")
+		}
+		if behavior, ok := hpa.object("behavior"); ok {
+			o.ScaleUp = parseRules(behavior, "scaleUp", check)
+			o.ScaleDown = parseRules(behavior, "scaleDown", check)
+			behavior.done()
+		}
+		hpa.done()
+	}
+	advanced.done()
+}
+
+// parseRules reads one direction of behavior and fills in what the autoscaling/v2 API does
+// (pkg/apis/autoscaling/v2/defaults.go, Kubernetes 1.37).
+func parseRules(behavior fields, direction string, check *checker) *ScalingRules {
+	f, ok := behavior.object(direction)
+	if !ok {
+		return nil
+	}
+	rules := ScalingRules{Select: SelectMax}
+	defaultWindow := int32(0)
+	if direction == "scaleDown" {
+		defaultWindow = int32(stabilizationWindow / time.Second)
+	}
+	rules.Window = seconds(f.integerOr("stabilizationWindowSeconds", 0, 3600, defaultWindow))
+
+	if s := SelectPolicy(f.text("selectPolicy")); s != "" {
+		if !slices.Contains([]SelectPolicy{SelectMax, SelectMin, SelectDisabled}, s) {
+			check.problem(f.at("selectPolicy"), "must be Max, Min or Disabled, got %q", s)
+		}
+		rules.Select = s
+	}
+	if f.has("policies") {
+		items := f.list("policies")
+		if len(items) == 0 {
+			check.problem(f.at("policies"), "must not be empty; leave it out for the defaults")
+		}
+		for _, item := range items {
+			rules.Policies = append(rules.Policies, parsePolicy(item, check))
+		}
+	} else {
+		rules.Policies = []ScalingPolicy{{Percent: true, Value: 100, Period: 15 * time.Second}}
+		if direction == "scaleUp" {
+			rules.Policies = append(rules.Policies, ScalingPolicy{Value: 4, Period: 15 * time.Second})
+		}
+	}
+	rules.Tolerance = parseTolerance(f, check)
+	f.done()
+	return &rules
+}
+
+func parsePolicy(f fields, check *checker) ScalingPolicy {
+	var p ScalingPolicy
+	switch t := f.text("type"); t {
+	case "Pods":
+	case "Percent":
+		p.Percent = true
+	default:
+		check.problem(f.at("type"), "must be Pods or Percent, got %q", t)
+	}
+	if !f.has("value") {
+		check.problem(f.at("value"), "is required")
+	}
+	p.Value = f.integerOr("value", 1, math.MaxInt32, 1)
+	if !f.has("periodSeconds") {
+		check.problem(f.at("periodSeconds"), "is required")
+	}
+	p.Period = seconds(f.integerOr("periodSeconds", 1, 1800, 1))
+	f.done()
+	return p
+}
+
+// parseTolerance reads a Kubernetes quantity of at least 0, written as text ("0.05", "50m") or a number.
+func parseTolerance(f fields, check *checker) *float64 {
+	v := f.value("tolerance")
+	if v == nil {
+		return nil
+	}
+	quantity, err := resource.ParseQuantity(textOf(v))
+	if err != nil || quantity.Sign() < 0 {
+		check.problem(f.at("tolerance"), "must be a quantity of at least 0, such as \"0.05\", got %s", describe(v))
+		return nil
+	}
+	tolerance := quantity.AsApproximateFloat64()
+	return &tolerance
+}
+
+func readAnnotations(o *ScaledObject, annotations map[string]string, check *checker) {
+	at := func(key string) string { return "metadata.annotations[" + key + "]" }
+	for _, key := range sortedKeys(annotations) {
+		value := annotations[key]
+		switch key {
+		case "leda.dev/policy":
+			switch Policy(value) {
+			case PolicyDirect:
+			case "keda":
+				check.problem(at(key), "keda is not supported yet; remove the annotation for direct")
+			default:
+				check.problem(at(key), "must be direct or keda, got %q", value)
+			}
+		case "leda.dev/cluster":
+			o.Cluster = value
+		case "autoscaling.keda.sh/paused":
+			o.Pause.Paused = truthy(value)
+		case "autoscaling.keda.sh/paused-scale-in":
+			o.Pause.ScaleIn = truthy(value)
+		case "autoscaling.keda.sh/paused-scale-out":
+			o.Pause.ScaleOut = truthy(value)
+		case "autoscaling.keda.sh/force-activation":
+			o.ForceActivation = truthy(value)
+		case "autoscaling.keda.sh/paused-replicas":
+			n, err := strconv.ParseInt(value, 10, 32)
+			if err != nil || n < 0 {
+				check.problem(at(key), "must be a whole number of at least 0, got %q", value)
+				continue
+			}
+			replicas := int32(n)
+			o.Pause.Replicas = &replicas
+		case "scaledobject.keda.sh/transfer-hpa-ownership", "scaledobject.keda.sh/hpa-excluded-labels", "validations.keda.sh/hpa-ownership":
+			check.note(at(key), "has no effect: there is no HPA")
+		}
+	}
+}
+
+// truthy is how KEDA reads its annotations: what is no Go boolean counts as true.
+func truthy(s string) bool {
+	b, err := strconv.ParseBool(s)
+	return b || err != nil
+}
+
+func refuse(f fields, key, why string) {
+	f.pass(key)
+	if f.has(key) {
+		f.check.problem(f.at(key), "%s", why)
+	}
+}
+
+func optional(n int32, ok bool) *int32 {
+	if !ok {
+		return nil
+	}
+	return &n
+}
+
+func seconds(n int32) time.Duration { return time.Duration(n) * time.Second }
