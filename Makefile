@@ -1,6 +1,8 @@
 # `make` alone lists what there is.
 
 bin := .local/bin
+# jsii, below the CDK, would keep 140 MB in the home folder.
+export JSII_RUNTIME_PACKAGE_CACHE_ROOT := $(CURDIR)/.local/jsii
 # The race detector needs a C compiler, which is not among the prerequisites.
 race := $(if $(shell command -v cc gcc clang 2>/dev/null),-race,)
 # infra is checked without it: compiling the AWS CDK anew for it takes minutes, and infra has no goroutines.

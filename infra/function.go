@@ -3,6 +3,7 @@ package infra
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -45,10 +46,12 @@ func build(ctx context.Context, dir, architecture string, fleet scaling.Fleet) e
 	if err != nil {
 		return fmt.Errorf("write leda.json: %w", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "leda.json"), document, 0o644); err != nil {
+	config := filepath.Join(dir, "leda.json")
+	if err := os.WriteFile(config, document, 0o644); err != nil {
 		return fmt.Errorf("write leda.json: %w", err)
 	}
-	return nil
+	// The zip keeps the modes, and Lambda reads it as another user: a strict umask must not shut that one out.
+	return errors.Join(os.Chmod(program, 0o755), os.Chmod(config, 0o644))
 }
 
 // newLogGroup makes the one log group that Lambda writes to for a function of this name.
