@@ -66,10 +66,11 @@ func (p person) eventually(command string, wanted func(string) bool) string {
 
 const log = "aws logs filter-log-events --log-group-name /aws/lambda/leda --query 'events[].message' --output json"
 
-// TestWalkThrough is the story that `make demo` tells, and then what else a person would try on that stack.
-func TestWalkThrough(t *testing.T) {
+// TestOnTheLocalStack starts a stack, and there tests package kube, plays the story that `make demo` tells, and
+// tries what else a person would.
+func TestOnTheLocalStack(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: nothing was deployed, so no part of Leda was tested end to end")
+		t.Skip("-short: nothing was deployed, so no part of Leda was tested end to end, nor package kube on a real API server")
 	}
 	root, err := filepath.Abs("..")
 	if err != nil {
@@ -84,8 +85,13 @@ func TestWalkThrough(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("kube", func(t *testing.T) { testKube(t, s, root) })
+	t.Run("Leda", func(t *testing.T) { testLeda(t, s, root) })
+}
+
+func testLeda(t *testing.T, s *stack.Stack, root string) {
 	var told bytes.Buffer
-	err = story.Deploy(t.Context(), root, s.Environ(), &told)
+	err := story.Deploy(t.Context(), root, s.Environ(), &told)
 	if err == nil {
 		err = story.Play(t.Context(), root, s.Environ(), &told)
 	}

@@ -310,7 +310,10 @@ func startMiniStack(t *testing.T) aws.Config {
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust}}}
+	client := &http.Client{Transport: &http.Transport{
+		TLSClientConfig:   &tls.Config{RootCAs: trust},
+		ForceAttemptHTTP2: true, // as the SDK's own client does
+	}}
 	t.Cleanup(func() {
 		client.CloseIdleConnections()
 		stop()

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/leda-autoscaler/leda/scaling"
+)
+
+func TestInterval(t *testing.T) {
+	idle := int32(0)
+	target := &target{ScaledObject: &scaling.ScaledObject{PollingInterval: 30 * time.Second, MaxReplicaCount: 5, IdleReplicaCount: &idle}}
+	quick := &scaling.ScaledObject{PollingInterval: 2 * time.Second, MaxReplicaCount: 5}
+	for _, row := range []struct {
+		rule     string
+		decision scaling.Decision
+		want     time.Duration
+	}{
+		{"with work and below its maximum", scaling.Decision{At: time.Unix(1, 0), Active: true, To: 4}, 5 * time.Second},
+		{"with work at its maximum", scaling.Decision{At: time.Unix(1, 0), Active: true, To: 5}, 15 * time.Second},
+		{"without work, above its floor", scaling.Decision{At: time.Unix(1, 0), To: 2}, 15 * time.Second},
+		{"idle", scaling.Decision{At: time.Unix(1, 0)}, 30 * time.Second},
+		{"nothing could be decided", scaling.Decision{}, 15 * time.Second},
+	} {
+		if got := target.interval(row.decision); got != row.want {
+			t.Errorf("%s: got %s, want %s", row.rule, got, row.want)
+		}
+		target := *target
+		target.ScaledObject = quick
+		if got := target.interval(row.decision); got != 2*time.Second {
+			t.Errorf("%s, pollingInterval 2: got %s, want never more than that", row.rule, got)
+		}
+	}
+}
+
+func fleetOf(n int) []*target {
+	fleet := make([]*target, n)
+	for i := range fleet {
+		fleet[i] = &target{ScaledObject: &scaling.ScaledObject{Cluster: "demo", Namespace: fmt.Sprintf("ns%d", i/10), Name: fmt.Sprintf("t%d", i)}}
+	}
+	return fleet
+}
+
+func TestShardsTakeEachTargetOnceAndBucketsWhole(t *testing.T) {
+	fleet := fleetOf(1000)
+	seen := map[string]int{}
+	place := map[string]int{} // of each bucket
+	for shard := range 8 {
+		targets, err := wake{all: true, shard: shard, shards: 8}.of(fleet)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, target := range targets {
+			seen[target.ID()]++
+			if before, ok := place[target.Namespace]; ok && before != shard {
+				t.Errorf("bucket of %s is in shards %d and %d", target.Namespace, before, shard)
+			}
+			place[target.Namespace] = shard
+		}
+	}
+	for _, target := range fleet {
+		if seen[target.ID()] != 1 {
+			t.Errorf("%s is in %d shards, want 1", target.ID(), seen[target.ID()])
+		}
+	}
+}
+
+func TestTargetsByName(t *testing.T) {
+	fleet := append(fleetOf(3), &target{ScaledObject: &scaling.ScaledObject{Cluster: "blue", Namespace: "ns0", Name: "t0"}})
+	for _, row := range []struct {
+		rule  string
+		names []string
+		want  []string
+		err   string
+	}{
+		{"namespace/name where only one cluster has it", []string{"ns0/t1"}, []string{"demo/ns0/t1"}, ""},
+		{"cluster/namespace/name", []string{"blue/ns0/t0"}, []string{"blue/ns0/t0"}, ""},
+		{"twice is once", []string{"ns0/t1", "demo/ns0/t1"}, []string{"demo/ns0/t1"}, ""},
+		{"in several clusters", []string{"ns0/t0"}, nil, "name it as CLUSTER/ns0/t0"},
+		{"one that is not there does not stop the others", []string{"ns0/none", "ns0/t2"}, []string{"demo/ns0/t2"}, `there is no target "ns0/none"`},
+	} {
+		targets, err := wake{targets: row.names}.of(fleet)
+		var got []string
+		for _, target := range targets {
+			got = append(got, target.ID())
+		}
+		if !slices.Equal(got, row.want) {
+			t.Errorf("%s: got %q, want %q", row.rule, got, row.want)
+		}
+		if (err == nil) != (row.err == "") || err != nil && !strings.Contains(err.Error(), row.err) {
+			t.Errorf("%s: got error %v, want %q", row.rule, err, row.err)
+		}
+	}
+}
