@@ -107,6 +107,7 @@ func testLeda(t *testing.T, s *stack.Stack, root string) {
 	t.Run("memory is kept where applying the rights again does not wipe it", func(t *testing.T) { memory(at(t)) })
 	t.Run("the group may do exactly what is needed", func(t *testing.T) { rights(at(t)) })
 	t.Run("without its Role Leda changes nothing and says what to do", func(t *testing.T) { noRole(at(t)) })
+	t.Run("where memory cannot be stored Leda grows and never shrinks", func(t *testing.T) { memoryNotWritable(at(t)) })
 	t.Run("no secret is in the log or in memory", func(t *testing.T) { noSecrets(at(t)) })
 	t.Run("deploying again changes nothing; destroying keeps the queues", func(t *testing.T) { deployAgain(at(t)) })
 }
@@ -123,9 +124,9 @@ func noLookFailed(p person) {
 type report struct {
 	Looks, Changed, Failed int
 	Decisions              []struct {
-		Target, Reason, Why, Error string
-		From, To                   int
-		Changed                    bool
+		Target, Reason, Why, Error, Memory string
+		From, To                           int
+		Changed                            bool
 	}
 }
 
@@ -238,6 +239,27 @@ func noRole(p person) {
 	if r := p.invoke(`{"targets":["default/orders"]}`); r.Failed != 0 {
 		p.Errorf("with its Role back: %+v", r)
 	}
+}
+
+func memoryNotWritable(p person) {
+	p.types(`kubectl patch role leda --type json -p '[{"op":"replace","path":"/rules/1/verbs","value":["get"]}]'`)
+	p.types("kubectl scale deployment invoices --replicas 0")
+	queue := p.types("aws sqs get-queue-url --queue-name invoices --query QueueUrl --output text")
+	p.types(`for n in 1 2 3 4 5 6; do aws sqs send-message --queue-url ` + queue + ` --message-body "$n"; done`)
+	r := p.invoke(`{"targets":["default/invoices"]}`)
+	if got := p.replicas("invoices"); got != "2" || !strings.Contains(r.Decisions[0].Memory, "does not allow update on it: apply `leda rbac`") {
+		p.Errorf("6 messages: got %s replicas, want 2 and a word about memory: %+v", got, r)
+	}
+	p.types("aws sqs purge-queue --queue-url " + queue)
+	since := time.Now()
+	p.eventually(log+" --start-time "+millis(since), func(printed string) bool { // the look that would go to zero
+		return strings.Contains(printed, `\"target\":\"demo/default/invoices\",\"from\":2,\"to\":0`)
+	})
+	if got := p.replicas("invoices"); got != "2" {
+		p.Errorf("drained, memory cannot be stored: got %s replicas, want 2 as before", got)
+	}
+	p.types("go run ./cmd/leda rbac integration/demo/scaledobjects | kubectl apply -f -")
+	p.eventually("kubectl get deployment invoices -o jsonpath='{.spec.replicas}'", func(printed string) bool { return printed == "0" })
 }
 
 func noSecrets(p person) {

@@ -14,6 +14,9 @@ const (
 	lastLook = 55 * time.Second
 	lastWord = 58 * time.Second
 
+	// early is how much sooner than due a look may be, to come before lastLook and not after the next tick.
+	early = time.Second
+
 	// concurrency bounds how many targets are looked at side by side.
 	concurrency = 64
 )
@@ -69,27 +72,31 @@ func (h *handler) handle(ctx context.Context, event json.RawMessage) (report, er
 // keepLooking looks at each target when it is due, until the last moment for a look. It returns at once
 // when nothing more is due by then.
 func (h *handler) keepLooking(ctx context.Context, targets []*target, last time.Time, r *report) {
-	for {
-		var due []*target
-		next := last.Add(1)
-		now := h.now()
-		for _, t := range targets {
-			if !t.due.After(now) {
-				due = append(due, t)
-			} else if t.due.Before(next) {
-				next = t.due
-			}
-		}
-		switch {
-		case len(due) > 0:
+	for now := h.now(); !now.After(last); now = h.now() {
+		due, next := whatIsDue(targets, now, last)
+		if len(due) > 0 {
 			h.pass(ctx, due, false, r)
-		case next.After(last) || !sleep(ctx, next.Sub(now)):
-			return
-		}
-		if h.now().After(last) {
+		} else if next.After(last) || !sleep(ctx, next.Sub(now)) {
 			return
 		}
 	}
+}
+
+// whatIsDue returns the targets to look at now, and when the next of the others is to be looked at.
+func whatIsDue(targets []*target, now, last time.Time) (due []*target, next time.Time) {
+	next = last.Add(1)
+	for _, t := range targets {
+		at := t.due
+		if at.After(last) && at.Sub(last) <= early {
+			at = last
+		}
+		if !at.After(now) {
+			due = append(due, t)
+		} else if at.Before(next) {
+			next = at
+		}
+	}
+	return due, next
 }
 
 // answer looks at the targets of a doorbell at once, and again where the queue still reads inactive.

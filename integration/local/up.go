@@ -26,7 +26,7 @@ func up(ctx context.Context, root string) error {
 	}
 	if running {
 		fmt.Println("The local stack is up already.")
-		return explain(folder)
+		return explain(ctx, folder)
 	}
 	progress := stack.Print(os.Stdout)
 	if err := stack.Prepare(ctx, root, progress); err != nil {
@@ -36,7 +36,7 @@ func up(ctx context.Context, root string) error {
 		return err
 	}
 	fmt.Println("\nThe local stack is up.")
-	return explain(folder)
+	return explain(ctx, folder)
 }
 
 // A message is what the supervisor writes to whoever started it, one JSON
@@ -100,7 +100,7 @@ func ignoreExit(err error) error {
 }
 
 // explain prints what to paste and what to try.
-func explain(folder string) error {
+func explain(ctx context.Context, folder string) error {
 	env := filepath.Join(folder, "env")
 	lines, err := os.ReadFile(env)
 	if errors.Is(err, os.ErrNotExist) {
@@ -115,11 +115,25 @@ func explain(folder string) error {
 Then, for example:
 
   cdk deploy
-  kubectl get nodes
-  aws sqs list-queues
+  kubectl apply -f %s
+  kubectl create deployment orders --image=none
   aws sqs send-message --message-body hello --queue-url "$(aws sqs get-queue-url --queue-name orders --query QueueUrl --output text)"
+  kubectl get deployment orders --watch
+  %s
 
 make down stops it. Logs: %s
-`, env, lines, filepath.Join(folder, "logs"))
+`, env, lines, filepath.Join(folder, "cdk.out", "leda-rbac.yaml"), readLog(ctx), filepath.Join(folder, "logs"))
 	return nil
+}
+
+// readLog is the command that shows the function's log: with version 2 of the AWS command line, where the
+// person has it, as it is written.
+func readLog(ctx context.Context) string {
+	if path, err := exec.LookPath("aws"); err == nil {
+		version, err := exec.CommandContext(ctx, path, "--version").Output()
+		if err == nil && strings.HasPrefix(string(version), "aws-cli/2.") {
+			return path + ` --endpoint-url "$AWS_ENDPOINT_URL" logs tail /aws/lambda/leda --follow`
+		}
+	}
+	return "aws logs filter-log-events --log-group-name /aws/lambda/leda --query 'events[].message'"
 }

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+const good = `
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: orders, namespace: shop}
+spec:
+  scaleTargetRef: {name: orders}
+  triggers: [{type: aws-sqs-queue, useCachedMetrics: true, metadata: {queueURL: orders, awsRegion: eu-west-1, identityOwner: operator}}]
+`
+
+func TestCommandLine(t *testing.T) {
+	folder := t.TempDir()
+	for name, text := range map[string]string{"good.yaml": good, "sub/bad.yaml": strings.ReplaceAll(good, "kind: ScaledObject", "kind: ScaledJob"), "note.txt": "no manifest"} {
+		file := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, row := range []struct {
+		rule     string
+		args     string
+		in       string
+		code     int
+		out      []string // each is in standard output, which is empty when there are none
+		problems []string // the same for standard error
+	}{
+		{"no verb", "", "", 2, nil, []string{"leda validate [FILE…]"}},
+		{"an unknown verb", "destroy", "", 2, nil, []string{`there is no verb "destroy"`}},
+		{"help", "help", "", 0, []string{"leda rbac [FILE…]"}, nil},
+		{"each verb's help has an example", "rbac -h", "", 0, nil, []string{"leda rbac scaledobjects | kubectl apply -f -"}},
+		{"an unknown flag", "validate -x", "", 2, nil, []string{"flag provided but not defined"}},
+		{"standard input, with a note", "validate -", good, 0, []string{"note: standard input: ScaledObject shop/orders: spec.triggers[0].useCachedMetrics: has no effect", "ScaledObject shop/orders: fine"}, nil},
+		{"a file", "validate FOLDER/good.yaml", "", 0, []string{"ScaledObject shop/orders: fine"}, nil},
+		{"a folder and what is below it, other files passed over", "validate FOLDER", "", 2, nil, []string{"FOLDER/sub/bad.yaml: kind: must be ScaledObject or TriggerAuthentication"}},
+		{"a file that is not there", "validate FOLDER/none.yaml", "", 2, nil, []string{"none.yaml", "name a file, a folder, or -"}},
+		{"rights", "rbac FOLDER/good.yaml", "", 0, []string{"name: leda-memory-0", "deployments/scale", "namespace: shop", "name: leda\n"}, nil},
+		{"rights for another group", "rbac -group scalers FOLDER/good.yaml", "", 0, []string{"name: scalers"}, nil},
+		{"no rights for what is not fine", "rbac FOLDER", "", 2, nil, []string{"bad.yaml"}},
+	} {
+		var out, problems bytes.Buffer
+		args := strings.Fields(strings.ReplaceAll(row.args, "FOLDER", folder))
+		code := run(args, strings.NewReader(row.in), &out, &problems)
+		if code != row.code {
+			t.Errorf("%s: got exit status %d, want %d: %s", row.rule, code, row.code, &problems)
+		}
+		for stream, want := range map[*bytes.Buffer][]string{&out: row.out, &problems: row.problems} {
+			if len(want) == 0 && stream.Len() > 0 {
+				t.Errorf("%s: got %q, want nothing", row.rule, stream)
+			}
+			for _, text := range want {
+				if !strings.Contains(stream.String(), strings.ReplaceAll(text, "FOLDER", folder)) {
+					t.Errorf("%s: got %q, want %q in it", row.rule, stream, text)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,55 @@
+package kube
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/leda-autoscaler/leda/scaling"
+)
+
+func TestRBACIsExactlyWhatIsNeeded(t *testing.T) {
+	object := func(namespace, kind, apiVersion, name string, bucket int, keys *scaling.KeyReferences) scaling.ScaledObject {
+		return scaling.ScaledObject{
+			Namespace: namespace, Name: name, Bucket: bucket,
+			Target:   scaling.TargetRef{APIVersion: apiVersion, Kind: kind, Name: name},
+			Triggers: []scaling.Trigger{{Authentication: scaling.Authentication{Keys: keys}}},
+		}
+	}
+	keys := &scaling.KeyReferences{AccessKeyID: scaling.SecretKey{Name: "aws", Key: "id"}, SecretAccessKey: scaling.SecretKey{Name: "aws", Key: "secret"}}
+	manifest, err := RBAC([]scaling.ScaledObject{
+		object("shop", "Deployment", "apps/v1", "web", 1, keys),
+		object("shop", "Deployment", "apps/v1", "api", 0, nil),
+		object("shop", "Rollout", "argoproj.io/v1alpha1", "canary", 0, nil),
+		object("bank", "StatefulSet", "apps/v1", "ledger", 0, nil),
+	}, "leda")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rules []string
+	for line := range strings.Lines(string(manifest)) {
+		if line = strings.TrimSpace(line); strings.HasPrefix(line, "- ") || strings.HasPrefix(line, "namespace:") || strings.HasPrefix(line, "kind:") || strings.HasPrefix(line, "name: leda") {
+			rules = append(rules, line)
+		}
+	}
+	scale := func(group, name string, resource string) []string {
+		return []string{"- apiGroups:", "- " + group, "- " + name, "- " + resource, "- get", "- update"}
+	}
+	want := append([]string{"kind: Role", "name: leda", "namespace: bank"}, scale("apps", "ledger", "statefulsets/scale")...)
+	want = append(want, scale(`""`, "leda-memory-0", "configmaps")...)
+	want = append(want, "kind: RoleBinding", "name: leda", "namespace: bank", "kind: Role", "name: leda", "- apiGroup: rbac.authorization.k8s.io", "kind: Group", "name: leda")
+	want = append(want, "kind: ConfigMap", "name: leda-memory-0", "namespace: bank")
+	want = append(want, "kind: Role", "name: leda", "namespace: shop", "- apiGroups:", "- apps", "- api", "- web", "- deployments/scale", "- get", "- update")
+	want = append(want, scale("argoproj.io", "canary", "rollouts/scale")...)
+	want = append(want, "- apiGroups:", `- ""`, "- leda-memory-0", "- leda-memory-1", "- configmaps", "- get", "- update")
+	want = append(want, "- apiGroups:", `- ""`, "- aws", "- secrets", "- get")
+	want = append(want, "kind: RoleBinding", "name: leda", "namespace: shop", "kind: Role", "name: leda", "- apiGroup: rbac.authorization.k8s.io", "kind: Group", "name: leda")
+	want = append(want, "kind: ConfigMap", "name: leda-memory-0", "namespace: shop", "kind: ConfigMap", "name: leda-memory-1", "namespace: shop")
+	if diff := cmp.Diff(want, rules); diff != "" {
+		t.Error(diff)
+	}
+	if strings.Contains(string(manifest), "\ndata") {
+		t.Error("the ConfigMaps have a data field: applying the manifest again would wipe memory")
+	}
+}
