@@ -30,7 +30,7 @@ test: prerequisites ## run every test, those on the local stack too (-short leav
 	@go run ./integration/local prepare
 	go test -timeout 30m $(flags) $(race) $(raced)
 	go test $(flags) ./infra/...
-	cd integration/ministack && ../../.local/venv/ministack/bin/python -B -m unittest -q test_launcher
+	.local/venv/ministack/bin/python -B -m unittest discover -q -s integration/ministack
 
 .PHONY: lint
 lint: $(bin)/golangci-lint ## check the code's form, and who imports whom

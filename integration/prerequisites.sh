@@ -35,7 +35,7 @@ if ! npm --version >/dev/null 2>&1; then
 	lacks "npm: it comes with Node.js from https://nodejs.org/en/download, or apt install npm"
 fi
 
-python=3.10
+python=3.11 # pycparser, below MiniStack, needs it
 have=$(python3 -c 'import platform; print(platform.python_version())' 2>/dev/null)
 if ! at_least "${have:-0}" "$python"; then
 	lacks "Python $python or newer as python3 (found ${have:-none}): https://www.python.org/downloads, or apt install python3 python3-venv"
