@@ -70,6 +70,6 @@ func each(ctx context.Context, interval time.Duration, do func(now time.Time)) {
 // logFailure keeps quiet about a call that was cut short because ctx ended.
 func logFailure(ctx context.Context, log *slog.Logger, what string, err error) {
 	if err != nil && ctx.Err() == nil {
-		log.WarnContext(ctx, what, "error", err)
+		log.WarnContext(ctx, "failed", "what", what, "error", err)
 	}
 }

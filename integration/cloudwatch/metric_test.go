@@ -40,23 +40,27 @@ func TestSum(t *testing.T) {
 		{
 			"a sum has no datapoint where a term has none",
 			[]types.MetricDataQuery{expression("visible+taken"), stat("visible"), stat("taken")},
-			[3]string{"6", "-", "7"}, "",
+			[3]string{"6", "-", "7"},
+			"",
 		},
 		{
 			"spaces do not count",
 			[]types.MetricDataQuery{stat("visible"), expression(" visible + visible ")},
-			[3]string{"10", "12", "14"}, "",
+			[3]string{"10", "12", "14"},
+			"",
 		},
 		{
 			"other metric math is refused",
 			[]types.MetricDataQuery{expression("visible/taken"), stat("visible"), stat("taken")},
-			[3]string{}, `expression "visible/taken": only sums of its metrics (m1 + m2) are imitated here`,
+			[3]string{},
+			`expression "visible/taken": only sums of its metrics (m1 + m2) are imitated here`,
 		},
 		{"nothing returned", []types.MetricDataQuery{stat("visible")}, [3]string{}, "none of its metrics returns data"},
 		{
 			"two returned",
 			[]types.MetricDataQuery{returned("visible"), returned("taken")},
-			[3]string{}, `more than one of its metrics returns data, the last is "taken"`,
+			[3]string{},
+			`more than one of its metrics returns data, the last is "taken"`,
 		},
 		{"no metric", []types.MetricDataQuery{expression("1")}, [3]string{}, "its metrics have no period"},
 	}

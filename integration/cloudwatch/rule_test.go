@@ -103,17 +103,20 @@ func TestRuleOf(t *testing.T) {
 		},
 		{
 			"anomaly detection is refused by name",
-			operator("GreaterThanUpperThreshold"), 0, "", [3]bool{},
+			operator("GreaterThanUpperThreshold"), 0, "",
+			[3]bool{},
 			`comparison operator "GreaterThanUpperThreshold" is not imitated here`,
 		},
 		{
 			"more datapoints than periods are refused",
-			func(a *types.MetricAlarm) { a.DatapointsToAlarm = aws.Int32(4) }, 0, "", [3]bool{},
+			func(a *types.MetricAlarm) { a.DatapointsToAlarm = aws.Int32(4) }, 0, "",
+			[3]bool{},
 			"4 datapoints to alarm of 3 evaluation periods",
 		},
 		{
 			"an unknown treatment is refused",
-			func(a *types.MetricAlarm) { a.TreatMissingData = aws.String("maybe") }, 0, "", [3]bool{},
+			func(a *types.MetricAlarm) { a.TreatMissingData = aws.String("maybe") }, 0, "",
+			[3]bool{},
 			`treat missing data: "maybe" is not missing, ignore, breaching or notBreaching`,
 		},
 	}

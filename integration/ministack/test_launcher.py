@@ -6,6 +6,7 @@ Run it with the Python that MiniStack is installed for: python -m unittest disco
 import ast
 import base64
 import datetime
+import io
 import ipaddress
 import json
 import os
@@ -18,6 +19,7 @@ import time
 import unittest
 import urllib.error
 import urllib.request
+import zipfile
 from pathlib import Path
 
 import botocore.session
@@ -148,6 +150,29 @@ def handler(event, context):
     if event.get("fail"):
         raise RuntimeError("asked to fail")
 """
+
+
+# A custom runtime whose invocation lasts until a file is there.
+BOOTSTRAP = """#!/usr/bin/env python3
+import json, os, time, urllib.request
+api = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"] + "/2018-06-01/runtime/invocation/"
+while True:
+    with urllib.request.urlopen(api + "next") as answer:
+        request, event = answer.headers["Lambda-Runtime-Aws-Request-Id"], json.load(answer)
+    print("working", flush=True)
+    while not os.path.exists(event["until"]):
+        time.sleep(0.05)
+    urllib.request.urlopen(api + request + "/response", b"{}").read()
+"""
+
+
+def zipped(name: str, text: str) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as files:
+        file = zipfile.ZipInfo(name)
+        file.external_attr = 0o755 << 16
+        files.writestr(file, text)
+    return archive.getvalue()
 
 
 def function(**more) -> dict:
@@ -615,6 +640,30 @@ class OtherServices(LauncherTest):
         self.events(2)
         events = stack.client("logs").filter_log_events(logGroupName="/aws/lambda/watched")["events"]
         self.assertEqual(len({event["eventId"] for event in events}), len(events))
+
+    def test_function_logs_are_there_before_the_invocation_ends(self) -> None:
+        done, logs, group = Path(stack.folder.name, "done"), stack.client("logs"), "/aws/lambda/slow"
+        logs.create_log_group(logGroupName=group)
+        deployed = self.deploy({"Role": role("lambda.amazonaws.com")}, RoleArn={"Fn::GetAtt": ["Role", "Arn"]})
+        functions = stack.client("lambda")
+        functions.create_function(
+            FunctionName="slow",
+            Runtime="provided.al2023",
+            Handler="bootstrap",
+            Role=deployed["RoleArn"],
+            Code={"ZipFile": zipped("bootstrap", BOOTSTRAP)},
+        )
+        self.addCleanup(functions.delete_function, FunctionName="slow")
+        self.addCleanup(done.touch)
+
+        def messages() -> list[str]:
+            return [event["message"] for event in logs.filter_log_events(logGroupName=group)["events"]]
+
+        functions.invoke(FunctionName="slow", InvocationType="Event", Payload=json.dumps({"until": str(done)}).encode())
+        until(lambda: "working" in messages(), "its line is in the log while it works")
+        done.touch()
+        until(lambda: any(m.startswith("REPORT ") for m in messages()), "the invocation's end is in the log")
+        self.assertEqual(messages().count("working"), 1)
 
     def test_queue_by_bare_name_with_rights_on_it_only(self) -> None:
         """MiniStack has this one; Leda rests on it."""

@@ -38,7 +38,10 @@ func Prepare(ctx context.Context, root string, progress Progress) error {
 	group.Go(func() error { return i.python(ctx, "ministack") })
 	group.Go(func() error { return i.python(ctx, "awscli") })
 	group.Go(func() error { return i.node(ctx) })
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return i.cdkApp(ctx)
 }
 
 // An installer puts things into .local. Each comes with a stamp, a file that
