@@ -651,6 +651,7 @@ class OtherServices(LauncherTest):
             Runtime="provided.al2023",
             Handler="bootstrap",
             Role=deployed["RoleArn"],
+            Timeout=120,
             Code={"ZipFile": zipped("bootstrap", BOOTSTRAP)},
         )
         self.addCleanup(functions.delete_function, FunctionName="slow")
