@@ -38,10 +38,8 @@ func Prepare(ctx context.Context, root string, progress Progress) error {
 	group.Go(func() error { return i.python(ctx, "ministack") })
 	group.Go(func() error { return i.python(ctx, "awscli") })
 	group.Go(func() error { return i.node(ctx) })
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	return i.cdkApp(ctx)
+	group.Go(func() error { return i.cdkApp(ctx) })
+	return group.Wait()
 }
 
 // An installer puts things into .local. Each comes with a stamp, a file that
