@@ -34,7 +34,7 @@ test: prerequisites ## run every test, those on the local stack too (-short leav
 
 .PHONY: lint
 lint: $(bin)/golangci-lint ## check the code's form, and who imports whom
-	$(bin)/golangci-lint run ./...
+	$(bin)/golangci-lint run --allow-parallel-runners ./...
 
 .PHONY: fmt
 fmt: $(bin)/golangci-lint ## format the code
