@@ -230,15 +230,16 @@ func resize(d *Decision, o *ScaledObject, failed int, now time.Time) {
 
 // lastAbove is when a recommendation above n was made last.
 func (m *Memory) lastAbove(n int32) time.Time {
+	var last time.Time
 	if m.Latest.Replicas > n {
-		return m.Latest.At
+		last = m.Latest.At
 	}
-	for i := len(m.Higher) - 1; i >= 0; i-- {
-		if m.Higher[i].Replicas > n {
-			return m.Higher[i].At
+	for _, r := range m.Higher {
+		if r.Replicas > n && r.At.After(last) {
+			last = r.At
 		}
 	}
-	return time.Time{}
+	return last
 }
 
 func clamp(n, low, high int32) (int32, Reason) {

@@ -46,13 +46,14 @@ type ScaleEvent struct {
 func (m Memory) Known() bool { return !m.Since.IsZero() }
 
 // Later is m with what keeps a target big lasting d longer. Stored memory is written so, because it is
-// written less often than it changes: whoever reads it may shrink late, and never early.
+// written less often than it changes: whoever reads it may shrink late, and never early. What holds growth
+// back lasts no longer than it should: Latest stays as it is, and its later copy is among the higher ones.
 func (m Memory) Later(d time.Duration) Memory {
 	if !m.LastActive.IsZero() {
 		m.LastActive = m.LastActive.Add(d)
 	}
 	if !m.Latest.At.IsZero() {
-		m.Latest.At = m.Latest.At.Add(d)
+		m.Higher = append(m.Higher[:len(m.Higher):len(m.Higher)], Recommendation{m.Latest.Replicas, m.Latest.At.Add(d)})
 	}
 	return m
 }

@@ -11,11 +11,20 @@ func after(d time.Duration) time.Time { return noon().Add(d) }
 func TestWhatIsStoredErrsLate(t *testing.T) {
 	m := Memory{Since: noon(), LastActive: after(time.Second), Latest: Recommendation{3, after(2 * time.Second)}}
 	late := m.Later(time.Minute)
-	if !late.LastActive.Equal(after(61*time.Second)) || !late.Latest.At.Equal(after(62*time.Second)) || !late.Since.Equal(noon()) {
-		t.Errorf("got %+v, want a minute later than %+v", late, m)
+	if !late.LastActive.Equal(after(61*time.Second)) || late.Latest != m.Latest || !late.Since.Equal(noon()) ||
+		len(late.Higher) != 1 || late.Higher[0] != (Recommendation{3, after(62 * time.Second)}) {
+		t.Errorf("got %+v, want a minute later than %+v, but for what holds growth back", late, m)
 	}
 	if never := (Memory{Since: noon()}).Later(time.Minute); !never.LastActive.IsZero() || !never.Latest.At.IsZero() {
 		t.Errorf("what never was became: %+v", never)
+	}
+}
+
+func TestStoredMemoryDoesNotHoldGrowthBack(t *testing.T) {
+	m := Memory{Since: noon().Add(-time.Hour), Latest: Recommendation{1, noon()}}.Later(time.Minute)
+	d := Decide(orders(), Observed{Replicas: 1, Current: 1, Readings: depth(6), Memory: m}, after(time.Second))
+	if d.To != 2 {
+		t.Errorf("got %d, want 2: %s", d.To, d.Record().Why)
 	}
 }
 
@@ -23,6 +32,7 @@ func TestCovers(t *testing.T) {
 	latest := func(n int32, at time.Duration) Memory {
 		return Memory{Since: noon(), LastActive: after(time.Minute), Latest: Recommendation{n, after(at)}}
 	}
+	stored := func(n int32, at time.Duration) Memory { return latest(n, at-time.Minute).Later(time.Minute) }
 	zero := with(orders(), toZero)
 	for _, row := range []struct {
 		rule         string
@@ -31,9 +41,9 @@ func TestCovers(t *testing.T) {
 		want         bool
 	}{
 		{"nothing is stored", orders(), Memory{}, latest(3, 0), false},
-		{"the same, stored late", orders(), latest(3, time.Minute), latest(3, 0), true},
-		{"a new maximum", orders(), latest(3, time.Minute), latest(4, 0), false},
-		{"the same as before, but a minute has passed", orders(), latest(3, time.Minute), latest(3, 61*time.Second), false},
+		{"the same, stored late", orders(), stored(3, time.Minute), latest(3, 0), true},
+		{"a new maximum", orders(), stored(3, time.Minute), latest(4, 0), false},
+		{"the same as before, but a minute has passed", orders(), stored(3, time.Minute), latest(3, 61*time.Second), false},
 		{"what is at the minimum holds nothing back", orders(), latest(3, 0), latest(1, time.Minute), true},
 		{"a higher one before", orders(), latest(3, time.Minute), Memory{Since: noon(), Latest: Recommendation{2, after(time.Second)}, Higher: []Recommendation{{5, noon()}}}, false},
 		{"a higher one before, stored", orders(), Memory{Since: noon(), Latest: Recommendation{2, after(time.Minute)}, Higher: []Recommendation{{5, noon()}}}, Memory{Since: noon(), Latest: Recommendation{2, after(time.Second)}, Higher: []Recommendation{{5, noon()}}}, true},
