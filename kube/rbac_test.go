@@ -17,7 +17,7 @@ func TestRBACIsExactlyWhatIsNeeded(t *testing.T) {
 			Triggers: []scaling.Trigger{{Authentication: scaling.Authentication{Keys: keys}}},
 		}
 	}
-	keys := &scaling.KeyReferences{AccessKeyID: scaling.SecretKey{Name: "aws", Key: "id"}, SecretAccessKey: scaling.SecretKey{Name: "aws", Key: "secret"}}
+	keys := &scaling.KeyReferences{AccessKeyID: scaling.Source{Kind: scaling.FromSecret, Name: "aws", Key: "id"}, SecretAccessKey: scaling.Source{Kind: scaling.FromSecret, Name: "aws", Key: "secret"}}
 	manifest, err := RBAC([]scaling.ScaledObject{
 		object("shop", "Deployment", "apps/v1", "web", 1, keys),
 		object("shop", "Deployment", "apps/v1", "api", 0, nil),

@@ -64,7 +64,7 @@ func readsFrom(t *testing.T, q *queueService, sqs scaling.SQSTrigger) (*meter, *
 		HTTPClient: client, BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
 	}}
 	sqs.QueueURL, sqs.QueueName, sqs.Region, sqs.QueueLength = "orders", "orders", "eu-west-1", 5
-	return m, &target{ScaledObject: &scaling.ScaledObject{Triggers: []scaling.Trigger{{ID: "s0", SQS: sqs}}}}
+	return m, &target{ScaledObject: &scaling.ScaledObject{Triggers: []scaling.Trigger{{ID: "s0", Type: scaling.TypeSQS, SQS: sqs}}}}
 }
 
 func TestQueueDepth(t *testing.T) {

@@ -44,6 +44,13 @@ func failing(n float64) Reading {
 // known is o with a memory that is old and empty.
 func (o Observed) known() Observed { o.Memory = Memory{Since: noon().Add(-24 * time.Hour)}; return o }
 
+func proposed(value, target float64, current int32, tolerance float64) int32 {
+	rules := &ScalingRules{Tolerance: &tolerance}
+	o := ScaledObject{Policy: PolicyKEDA, ScaleUp: rules, ScaleDown: rules}
+	size, _ := o.propose(AverageValue, milli(value), milli(target), current, &Observed{Current: current}, rules, rules)
+	return size
+}
+
 func TestProposalIsTheHPAs(t *testing.T) {
 	// Kubernetes 1.36 replica_calculator.go, run: target 5, messages by current pods; tolerance 0.1.
 	proposals := map[float64][6]int32{
@@ -54,7 +61,7 @@ func TestProposalIsTheHPAs(t *testing.T) {
 	}
 	for messages, row := range proposals {
 		for i, want := range row {
-			if got := propose(Reading{Value: messages, Target: 5}, int32(i)+1, 0.1, 0.1); got != want {
+			if got := proposed(messages, 5, int32(i)+1, 0.1); got != want {
 				t.Errorf("%v messages at %d pods: got %d, want %d", messages, i+1, got, want)
 			}
 		}
@@ -82,7 +89,7 @@ func TestProposalIsTheHPAs(t *testing.T) {
 		{"a negative value counts as 0", -3, 5, 2, 0.1, 0},
 		{"more than an int32", 1e12, 1, 2, 0, 2147483647},
 	} {
-		if got := propose(Reading{Value: row.value, Target: row.target}, row.current, row.tolerance, row.tolerance); got != row.want {
+		if got := proposed(row.value, row.target, row.current, row.tolerance); got != row.want {
 			t.Errorf("%s: got %d, want %d", row.rule, got, row.want)
 		}
 	}
@@ -118,6 +125,8 @@ func TestDecide(t *testing.T) {
 		{"below min: repaired", with(orders(), func(o *ScaledObject) { o.MinReplicaCount = number32(3) }), Observed{Replicas: 1, Current: 1, Readings: depth(0)}.known(), verdict{3, TooFewReplicas}},
 		{"at 0 with min 1: lifted to min without any message", orders(), Observed{Readings: depth(0)}.known(), verdict{1, TooFewReplicas}},
 		{"above max: repaired, whatever the readings", orders(), Observed{Replicas: 9, Current: 9, Readings: []Reading{failing(0)}}.known(), verdict{5, FailedGetExternalMetric}},
+		{"above max, and the readings ask for less: in one decision", orders(), Observed{Replicas: 9, Current: 9, Readings: depth(6)}.known(), verdict{2, DesiredWithinRange}},
+		{"above max, and nothing is known of before: no further than max", orders(), Observed{Replicas: 9, Current: 9, Readings: depth(6)}, verdict{5, TooManyReplicas}},
 		{"a failed reading never shrinks", orders(), Observed{Replicas: 4, Current: 4, Readings: []Reading{failing(0)}}.known(), verdict{4, FailedGetExternalMetric}},
 		{"one of two fails, the other asks for less: held", orders(), Observed{Replicas: 4, Current: 4, Readings: append(depth(3), failing(1))}.known(), verdict{4, FailedGetExternalMetric}},
 		{"one of two fails, the other asks for more: grows", orders(), Observed{Replicas: 2, Current: 2, Readings: append(depth(20), failing(1))}.known(), verdict{4, DesiredWithinRange}},

@@ -43,7 +43,7 @@ func TestCommandLine(t *testing.T) {
 		{"an unknown flag", "validate -x", "", 2, nil, []string{"flag provided but not defined"}},
 		{"standard input, with a note", "validate -", good, 0, []string{"note: standard input: ScaledObject shop/orders: spec.triggers[0].useCachedMetrics: has no effect", "ScaledObject shop/orders: fine"}, nil},
 		{"a file", "validate FOLDER/good.yaml", "", 0, []string{"ScaledObject shop/orders: fine"}, nil},
-		{"a folder and what is below it, other files passed over", "validate FOLDER", "", 2, nil, []string{"FOLDER/sub/bad.yaml: kind: must be ScaledObject or TriggerAuthentication"}},
+		{"a folder and what is below it, other files passed over", "validate FOLDER", "", 2, nil, []string{"FOLDER/sub/bad.yaml: kind: must be ScaledObject, TriggerAuthentication or ClusterTriggerAuthentication"}},
 		{"a file that is not there", "validate FOLDER/none.yaml", "", 2, nil, []string{"none.yaml", "name a file, a folder, or -"}},
 		{"rights", "rbac FOLDER/good.yaml", "", 0, []string{"name: leda-memory-0", "deployments/scale", "namespace: shop", "name: leda\n"}, nil},
 		{"rights for another group", "rbac -group scalers FOLDER/good.yaml", "", 0, []string{"name: scalers"}, nil},
