@@ -23,9 +23,13 @@ type line struct {
 	text string
 }
 
-// depth says whether the line rests on a reading of that many messages.
-func (l line) depth(messages int) bool {
-	return len(l.Readings) > 0 && l.Readings[0].Value == float64(messages)
+// saw says whether the line rests on a reading of those messages; a look may have come before the last was sent.
+func (l line) saw(messages int) bool {
+	if len(l.Readings) == 0 {
+		return false
+	}
+	depth := l.Readings[0].Value
+	return depth <= float64(messages) && (depth > 0 || messages == 0)
 }
 
 // logCommand is how a person reads the function's log.

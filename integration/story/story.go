@@ -127,7 +127,7 @@ func (s shell) playOne(ctx context.Context, w *sizes, c chapter) error {
 		return err
 	}
 	decision, err := s.decision(ctx, since, func(l line) bool {
-		return l.Target == "demo/default/"+w.name && l.depth(c.messages) && l.To == c.want && l.Error == ""
+		return l.Target == "demo/default/"+w.name && l.saw(c.messages) && l.To == c.want && l.Error == ""
 	})
 	if err != nil {
 		return err
@@ -135,6 +135,7 @@ func (s shell) playOne(ctx context.Context, w *sizes, c chapter) error {
 	if before.replicas == c.want {
 		s.say("  %5.1f s  replicas %d, as before", time.Since(began).Seconds(), c.want)
 	}
-	s.say("  log: %s", decision.text)
+	s.say("  $ %s", logCommand(since))
+	s.say("  %s", decision.text)
 	return nil
 }
