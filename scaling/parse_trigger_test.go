@@ -292,6 +292,10 @@ func TestNotDeployable(t *testing.T) {
 			t.Errorf("%s: got %v", row.rule, got)
 		}
 	}
+	o, _ := accepted(t, strings.Replace(sqsTrigger, "{name: leda}", "{name: mine, kind: ClusterTriggerAuthentication}", 1), "{apiVersion: keda.sh/v1alpha1, kind: ClusterTriggerAuthentication, metadata: {name: mine}, spec: {secretTargetRef: [{parameter: awsAccessKeyID, name: a, key: b}, {parameter: awsSecretAccessKey, name: a, key: c}]}}")
+	if got := NotDeployable([]ScaledObject{o}); len(got) != 1 {
+		t.Errorf("a key from the namespace of cluster objects: got %v", got)
+	}
 	if o, _ := accepted(t, sqsTrigger); len(NotDeployable([]ScaledObject{o})) > 0 {
 		t.Error("a queue is read")
 	}
