@@ -126,6 +126,8 @@ func TestCronWindowsThatAreLongerThanTheyLook(t *testing.T) {
 		{"30 6 * * 1-5", "10 22 * * *", "metadata.end: fires more often than start"},
 		{"0 0 30 2 *", "0 18 * * *", "metadata.start: never fires, so the window is always open"},
 		{"0 8 * * *", "0 0 30 2 *", "metadata.end: never fires, so the window never opens"},
+		{"0 0 30 2 *", "0 1 30 2 *", "metadata.start: never fires, so the window is always open"},
+		{"0 0 29 2 *", "0 1 29 2 *", ""},
 	} {
 		check := &checker{}
 		parseCron(newMetadata(map[string]string{"timezone": "Europe/Prague", "start": row.start, "end": row.end, "desiredReplicas": "1"}, "metadata", check))

@@ -337,3 +337,19 @@ func TestNothingKnownHoldsForTheLongestPeriod(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkDecideAsKEDA(b *testing.B) {
+	o := keda()
+	m := fresh()
+	m.LastActive, m.LastPoll = noon(), noon()
+	now := noon()
+	for i := range 20 { // a full window, falling
+		now = now.Add(15 * time.Second)
+		m.recommend(int32(22-i), now, 300*time.Second, 0)
+	}
+	seen := Observed{Replicas: 5, Current: 5, Readings: []Reading{o.Triggers[0].Reading(5)}, Memory: m}
+	b.ReportAllocs()
+	for b.Loop() { // a poll and a sync
+		Decide(o, seen, now.Add(time.Second))
+	}
+}
