@@ -128,6 +128,7 @@ func TestCronWindowsThatAreLongerThanTheyLook(t *testing.T) {
 		{"0 8 * * *", "0 0 30 2 *", "metadata.end: never fires, so the window never opens"},
 		{"0 0 30 2 *", "0 1 30 2 *", "metadata.start: never fires, so the window is always open"},
 		{"0 0 29 2 *", "0 1 29 2 *", ""},
+		{"0 0 1 1 *", "0 0 2 1 *", ""}, // the first falls on the edge of what is counted
 	} {
 		check := &checker{}
 		parseCron(newMetadata(map[string]string{"timezone": "Europe/Prague", "start": row.start, "end": row.end, "desiredReplicas": "1"}, "metadata", check))

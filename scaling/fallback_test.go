@@ -48,6 +48,7 @@ func TestFallback(t *testing.T) {
 		{"it wakes from 0", keda(toZero, target10, fallback(3, 10, FallbackStatic)), 0, 3, 10, 4, ScaleUpLimit},
 		{"0 replicas before the threshold, and never active for long: to zero on errors", keda(toZero, target10, fallback(3, 0, FallbackStatic)), 5, 0, -1, 5, FailedGetExternalMetric},
 		{"Value: the size over the ready pods", keda(target10, ofValue, fallback(3, 10, FallbackStatic)), 8, 3, 10, 10, DesiredWithinRange},
+		{"Value: a third of 10 is cut to 3.333, which makes 1 of 3 and not 2", keda(target10, ofValue, fallback(3, 1, FallbackStatic)), 3, 3, 1, 1, DesiredWithinRange},
 		{"void: never", keda(target10, fallback(0, 10, FallbackStatic), func(o *ScaledObject) { o.Fallback.Void = true }), 8, 9, -1, 8, FailedGetExternalMetric},
 		{"direct: the size, without tolerance", keda(directly, target10, fallback(3, 10, FallbackStatic)), 11, 3, 10, 10, DesiredWithinRange},
 		{"direct: straight from 0", keda(directly, toZero, target10, fallback(3, 10, FallbackStatic)), 0, 3, 10, 10, ScalerActive},
