@@ -10,7 +10,7 @@ raced := ./scaling/... ./kube/... ./lambda/... ./cmd/... ./integration/...
 
 .PHONY: help
 help: ## list what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 .PHONY: demo
 demo: prerequisites ## watch Leda scale a Deployment from an SQS queue, on this machine
@@ -48,6 +48,11 @@ $(bin)/golangci-lint: integration/lint/go.mod integration/lint/go.sum
 fuzz: ## fuzz what parses and decides, 30 s each
 	@for target in FuzzParse FuzzDecide FuzzMemory; do go test ./scaling -run '^$$' -fuzz "^$$target\$$" -fuzztime 30s -fuzzminimizetime 10x || exit; done
 	go test ./lambda -run '^$$' -fuzz '^FuzzParseWake$$' -fuzztime 30s -fuzzminimizetime 10x
+
+# Without cgo and with -trimpath the packages of Kubernetes are those that the local stack has built already.
+.PHONY: differential
+differential: ## play random histories to Leda and to the real HPA, and compare
+	cd integration/hpa && CGO_ENABLED=0 go test -trimpath $(flags) .
 
 .PHONY: bench
 bench: ## measure Decide
