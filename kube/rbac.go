@@ -64,8 +64,8 @@ func needsOf(objects []scaling.ScaledObject, namespace string) needs {
 		n.memory = append(n.memory, MemoryName(o.Bucket))
 		for _, t := range o.Triggers {
 			if keys := t.Authentication.Keys; keys != nil {
-				for _, entry := range []scaling.SecretKey{keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken} {
-					if entry.Name != "" {
+				for _, entry := range []scaling.Source{keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken} {
+					if entry.Kind == scaling.FromSecret {
 						n.secrets = append(n.secrets, entry.Name)
 					}
 				}

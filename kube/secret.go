@@ -11,7 +11,7 @@ import (
 )
 
 // Secret reads one entry of a Secret. The value is never part of an error.
-func (c *Cluster) Secret(ctx context.Context, namespace string, entry scaling.SecretKey) (string, error) {
+func (c *Cluster) Secret(ctx context.Context, namespace string, entry scaling.Source) (string, error) {
 	answer, err := c.request(ctx, "GET", "/api/v1/namespaces/"+namespace+"/secrets/"+entry.Name, nil)
 	if err != nil {
 		if apierrors.IsForbidden(err) {

@@ -130,7 +130,7 @@ func (h *handler) pass(ctx context.Context, targets []*target, dryRun bool, r *r
 			outcomes[i] = h.look(ctx, t, dryRun)
 			h.tell(ctx, t, outcomes[i], dryRun)
 			if !dryRun {
-				t.due = began.Add(t.interval(outcomes[i].decision))
+				t.due = t.next(outcomes[i].decision, began)
 			}
 		})
 	}

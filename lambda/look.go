@@ -108,8 +108,8 @@ func (h *handler) decideAndDo(ctx context.Context, t *target, dryRun bool) (outc
 		return o, err
 	}
 	o.Changed = true
-	if after := d.MemoryAfter(); len(after.ScaleUps) != len(d.Memory.ScaleUps) || d.To > d.From && t.ScaleUp != nil {
-		if err := t.rememberGrowth(ctx, after); err != nil {
+	if d.To > d.From && t.CountsGrowth() {
+		if err := t.rememberGrowth(ctx, d.MemoryAfter()); err != nil {
 			o.Memory = err.Error()
 		}
 	}

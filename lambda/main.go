@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"time"
+	_ "time/tzdata" // cron triggers name time zones, and Lambda has no such data
 
 	"github.com/aws/aws-lambda-go/lambda"
 )

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -16,7 +17,8 @@ import (
 
 // meter reads triggers. A reading that fails is data: it comes back with Err set and is never 0.
 type meter struct {
-	aws aws.Config // the function's own identity, and where SQS is asked unless a trigger says otherwise
+	aws aws.Config       // the function's own identity, and where SQS is asked unless a trigger says otherwise
+	now func() time.Time // for cron triggers
 
 	mu      sync.Mutex
 	clients map[source]*sqs.Client
@@ -35,6 +37,10 @@ func (m *meter) read(ctx context.Context, t *target) []scaling.Reading {
 	readings := make([]scaling.Reading, len(t.Triggers))
 	var all sync.WaitGroup
 	for i := range t.Triggers {
+		if t.Triggers[i].Type == scaling.TypeCron {
+			readings[i] = t.Triggers[i].CronReading(m.now())
+			continue
+		}
 		all.Go(func() { readings[i] = m.readTrigger(ctx, t, &t.Triggers[i]) })
 	}
 	all.Wait()
@@ -49,7 +55,7 @@ func (m *meter) readTrigger(ctx context.Context, t *target, trigger *scaling.Tri
 		reading, err = m.readQueue(ctx, t, trigger)
 	}
 	if err != nil {
-		return scaling.Reading{Trigger: trigger.ID, Err: err}
+		return trigger.Failed(err)
 	}
 	return reading
 }
@@ -91,11 +97,9 @@ func (m *meter) readQueue(ctx context.Context, t *target, trigger *scaling.Trigg
 		counts[name] = n
 		depth += n
 	}
-	return scaling.Reading{
-		Trigger: trigger.ID, Value: float64(depth), Target: float64(q.QueueLength),
-		Active:       depth > q.ActivationQueueLength,
-		InFlightOnly: depth > 0 && counts[inFlight] == depth,
-	}, nil
+	reading := trigger.Reading(float64(depth))
+	reading.InFlightOnly = depth > 0 && counts[inFlight] == depth
+	return reading, nil
 }
 
 func sourceOf(t *target, trigger *scaling.Trigger) source {

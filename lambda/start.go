@@ -57,7 +57,7 @@ func start(getenv func(string) string, log *slog.Logger) (*handler, error) {
 	}
 	return &handler{
 		targets: newTargets(manifests.ScaledObjects, clusters),
-		meter:   &meter{aws: service("SQS")},
+		meter:   &meter{aws: service("SQS"), now: now},
 		log:     log,
 		now:     now,
 	}, nil

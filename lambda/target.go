@@ -49,6 +49,15 @@ func (t *target) shard(shards int) int {
 	return int(h.Sum32() % uint32(shards))
 }
 
+// next is when a target that was looked at is due again. Policy keda says so itself, to the instant: a
+// look before its time would leave the turn to the one after.
+func (t *target) next(d scaling.Decision, began time.Time) time.Time {
+	if !d.Next.IsZero() {
+		return d.Next
+	}
+	return began.Add(t.interval(d))
+}
+
 // interval is how long after a look the next one is due. What may have to grow is looked at often, what
 // may have to shrink now and then, the rest as its pollingInterval says.
 func (t *target) interval(d scaling.Decision) time.Duration {

@@ -44,6 +44,13 @@ func failing(n float64) Reading {
 // known is o with a memory that is old and empty.
 func (o Observed) known() Observed { o.Memory = Memory{Since: noon().Add(-24 * time.Hour)}; return o }
 
+func proposed(value, target float64, current int32, tolerance float64) int32 {
+	rules := &ScalingRules{Tolerance: &tolerance}
+	o := ScaledObject{Policy: PolicyKEDA, ScaleUp: rules, ScaleDown: rules}
+	size, _ := o.propose(AverageValue, milli(value), milli(target), current, &Observed{Current: current}, rules, rules)
+	return size
+}
+
 func TestProposalIsTheHPAs(t *testing.T) {
 	// Kubernetes 1.36 replica_calculator.go, run: target 5, messages by current pods; tolerance 0.1.
 	proposals := map[float64][6]int32{
@@ -54,7 +61,7 @@ func TestProposalIsTheHPAs(t *testing.T) {
 	}
 	for messages, row := range proposals {
 		for i, want := range row {
-			if got := propose(Reading{Value: messages, Target: 5}, int32(i)+1, 0.1, 0.1); got != want {
+			if got := proposed(messages, 5, int32(i)+1, 0.1); got != want {
 				t.Errorf("%v messages at %d pods: got %d, want %d", messages, i+1, got, want)
 			}
 		}
@@ -82,7 +89,7 @@ func TestProposalIsTheHPAs(t *testing.T) {
 		{"a negative value counts as 0", -3, 5, 2, 0.1, 0},
 		{"more than an int32", 1e12, 1, 2, 0, 2147483647},
 	} {
-		if got := propose(Reading{Value: row.value, Target: row.target}, row.current, row.tolerance, row.tolerance); got != row.want {
+		if got := proposed(row.value, row.target, row.current, row.tolerance); got != row.want {
 			t.Errorf("%s: got %d, want %d", row.rule, got, row.want)
 		}
 	}

@@ -10,11 +10,12 @@ import (
 
 // A Reading is what one trigger said at one look.
 type Reading struct {
-	Trigger string  // the trigger's ID
-	Value   float64 // in the trigger's own unit: messages for aws-sqs-queue
-	Target  float64 // the value that one replica is to carry
-	Active  bool    // the value is above the activation value
-	Err     error   // the reading failed; Value means nothing then, and is never taken for 0
+	Trigger    string     // the trigger's ID
+	Value      float64    // in the trigger's own unit: messages for aws-sqs-queue
+	Target     float64    // what the value is compared with
+	MetricType MetricType // how; the zero value is AverageValue
+	Active     bool       // the value is above the activation value
+	Err        error      // the reading failed; Value means nothing then, and is never taken for 0
 
 	// InFlightOnly says that the value counts messages that are being worked on and no other.
 	InFlightOnly bool
@@ -24,6 +25,7 @@ type Reading struct {
 type Observed struct {
 	Replicas int32     // spec.replicas: the size that was asked for
 	Current  int32     // status.replicas: the pods there are
+	Ready    int32     // those of them that are running and ready; asked for metricType Value only
 	Readings []Reading // one for each trigger, failed ones included
 	Memory   Memory    // what the last Decision asked to remember; the zero value when nothing is known
 }
@@ -41,15 +43,21 @@ const (
 	ScaleUpLimit            Reason = "ScaleUpLimit"            // scaleUp's policies allow less growth
 	ScaleDownLimit          Reason = "ScaleDownLimit"          // scaleDown's policies allow less shrinking
 	FailedGetExternalMetric Reason = "FailedGetExternalMetric" // a reading failed, so nothing shrinks
+	ScalingDisabled         Reason = "ScalingDisabled"         // policy keda: the HPA leaves size 0 alone
 )
 
 // KEDA's reasons (pkg/scaling/executor and its conditions, v2.20).
 const (
-	ScalerActive       Reason = "ScalerActive"       // woken from zero or idle
-	ScalerNotActive    Reason = "ScalerNotActive"    // inactive, and at or going to zero or idle
-	ScalerCooldown     Reason = "ScalerCooldown"     // inactive, and cooldownPeriod has not passed
-	ScaledObjectPaused Reason = "ScaledObjectPaused" // an annotation says so
+	ScalerActive        Reason = "ScalerActive"        // woken from zero or idle; policy keda: active
+	ScalerNotActive     Reason = "ScalerNotActive"     // inactive, and at or going to zero or idle
+	ScalerCooldown      Reason = "ScalerCooldown"      // inactive, and cooldownPeriod has not passed
+	ScaledObjectPaused  Reason = "ScaledObjectPaused"  // an annotation says so
+	TriggerError        Reason = "TriggerError"        // policy keda: a reading failed and none is active
+	PartialTriggerError Reason = "PartialTriggerError" // policy keda: a reading failed and another is active
 )
+
+// NotDue is Leda's word for a look of policy keda between the turns of both its loops.
+const NotDue Reason = "NotDue"
 
 // A Decision says what to do, why, and what it rests on.
 type Decision struct {
@@ -57,14 +65,21 @@ type Decision struct {
 	From, To int32
 	Reason   Reason
 	Proposal int32 // the largest size that a reading asked for; -1 when none could be read
+	Fallback int32 // the size that a fallback stood in with; -1 when none did
 	Active   bool  // a trigger is active
 	Min, Max int32
 	Readings []Reading
 
+	Composite *Composite // what scalingModifiers made of the readings; nil without
+
+	// Next is when policy keda has something to do again; zero in policy direct, which decides at any look.
+	Next time.Time
+
 	// Memory is to be stored before To is written.
 	Memory Memory
 
-	ups       time.Duration // scaleUp's longest period: how long growth is remembered
+	resized   int32         // by how much the HPA's part changed the size, KEDA's steps apart
+	up, down  *ScalingRules // the ones that the policy follows
 	heldUntil time.Time     // when what holds shrinking back ends, if the reason is a hold
 }
 
@@ -78,8 +93,8 @@ func (d Decision) Shrinks() bool { return d.To < d.From }
 // did not happen would later permit a deeper step down.
 func (d Decision) MemoryAfter() Memory {
 	m := d.Memory
-	if d.To > d.From {
-		m.ScaleUps = recordEvent(m.ScaleUps, ScaleEvent{d.To - d.From, d.At}, d.ups)
+	if d.resized > 0 {
+		m.ScaleUps = recordEvent(m.ScaleUps, ScaleEvent{d.resized, d.At}, d.up.longestPeriod())
 	}
 	return m
 }
@@ -137,13 +152,31 @@ func (d Decision) why() string {
 			continue
 		}
 		quotient := r.Value / r.Target
-		part := fmt.Sprintf("%s: %s / %s a replica = %s", r.Trigger, number(r.Value), number(r.Target), number(quotient))
+		share := "a replica"
+		if r.MetricType == Value {
+			share = "in all"
+		}
+		if d.Composite != nil || r.Target == 0 {
+			parts = append(parts, r.Trigger+": "+number(r.Value))
+			continue
+		}
+		part := fmt.Sprintf("%s: %s / %s %s = %s", r.Trigger, number(r.Value), number(r.Target), share, number(quotient))
+		if r.MetricType == Value {
+			parts = append(parts, part)
+			continue
+		}
 		if ceiling := ceil(quotient); float64(ceiling) != quotient {
 			part += " → " + strconv.Itoa(int(ceiling))
 		}
 		parts = append(parts, part)
 	}
-	return strings.Join(parts, "; ") + "; " + d.verdict()
+	if c := d.Composite; c != nil {
+		parts = append(parts, fmt.Sprintf("formula: %s / %s a replica", number(c.Value), number(c.Target)))
+	}
+	if d.Fallback >= 0 {
+		parts = append(parts, fmt.Sprintf("fallback: %d", d.Fallback))
+	}
+	return strings.Join(append(parts, d.verdict()), "; ")
 }
 
 // verdict says what became of the proposal.
@@ -166,11 +199,22 @@ func (d Decision) verdict() string {
 	case FailedGetExternalMetric:
 		return fmt.Sprintf("nothing shrinks on a failed reading: %s", d.step())
 	case ScalerActive:
+		if !d.Changed() {
+			return fmt.Sprintf("active: %s", d.step())
+		}
 		return fmt.Sprintf("woken, within %d…%d: %s", d.Min, d.Max, d.step())
 	case ScalerNotActive:
 		return fmt.Sprintf("not active: %s", d.step())
 	case ScalerCooldown:
 		return fmt.Sprintf("not active, cooldownPeriod not over%s: %s", d.until(), d.step())
+	case ScalingDisabled:
+		return fmt.Sprintf("the HPA leaves 0 alone: %s", d.step())
+	case TriggerError:
+		return fmt.Sprintf("not active, but a reading failed: %s", d.step())
+	case PartialTriggerError:
+		return fmt.Sprintf("active, but another reading failed: %s", d.step())
+	case NotDue:
+		return fmt.Sprintf("neither KEDA's poll nor the HPA's sync is due: %s", d.step())
 	case ScaledObjectPaused:
 		return fmt.Sprintf("paused by annotation: %s", d.step())
 	}

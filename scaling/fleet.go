@@ -27,11 +27,15 @@ type Cluster struct {
 }
 
 // Targets parses the fleet's objects. A ScaledObject that names no cluster is given the only one.
-// The error is [Problems], one for every ScaledObject that names a cluster the fleet has not.
+// The error is [Problems], one for everything that the function cannot read yet and for every ScaledObject
+// that names a cluster the fleet has not.
 func (f Fleet) Targets() (Manifests, error) {
 	all, err := ParseJSON(f.Objects...)
 	if err != nil {
 		return Manifests{}, err
+	}
+	if problems := NotDeployable(all.ScaledObjects); len(problems) > 0 {
+		return Manifests{}, problems
 	}
 	return all, f.place(all.ScaledObjects)
 }

@@ -5,13 +5,21 @@ import (
 	"time"
 )
 
+// limitDoubling holds d.To to what the HPA allows without a behavior in one look: twice the size, or 4
+// (horizontal.go calculateScaleUpLimit, Kubernetes 1.37).
+func (d *Decision) limitDoubling(spec int32) {
+	if limit := max(2*int64(spec), 4); int64(d.To) > limit {
+		d.To, d.Reason = int32(limit), ScaleUpLimit
+	}
+}
+
 // limitGrowth holds d.To to what scaleUp's policies allow from start
 // (horizontal.go calculateScaleUpLimitWithScalingRules, Kubernetes 1.37).
-func limitGrowth(d *Decision, o *ScaledObject, start int32, now time.Time) {
+func (d *Decision) limitGrowth(rules *ScalingRules, start int32, now time.Time) {
 	limit := start
-	if o.ScaleUp.Select != SelectDisabled {
-		least := o.ScaleUp.Select == SelectMin
-		for i, p := range o.ScaleUp.Policies {
+	if rules.Select != SelectDisabled {
+		least := rules.Select == SelectMin
+		for i, p := range rules.Policies {
 			at := d.Memory.sizeBefore(start, now, p.Period)
 			proposed := at + float64(p.Value)
 			if p.Percent {
@@ -30,11 +38,11 @@ func limitGrowth(d *Decision, o *ScaledObject, start int32, now time.Time) {
 
 // limitShrinking holds d.To to what scaleDown's policies allow from start
 // (horizontal.go calculateScaleDownLimitWithBehaviors, Kubernetes 1.37).
-func limitShrinking(d *Decision, o *ScaledObject, start int32, now time.Time) {
+func (d *Decision) limitShrinking(rules *ScalingRules, start int32, now time.Time) {
 	limit := start
-	if o.ScaleDown.Select != SelectDisabled {
-		least := o.ScaleDown.Select == SelectMin
-		for i, p := range o.ScaleDown.Policies {
+	if rules.Select != SelectDisabled {
+		least := rules.Select == SelectMin
+		for i, p := range rules.Policies {
 			at := d.Memory.sizeBefore(start, now, p.Period)
 			proposed := at - float64(p.Value)
 			if p.Percent {

@@ -9,6 +9,10 @@ type Memory struct {
 	// nothing is known of what happened before, and nothing shrinks.
 	Since time.Time `json:"since,omitzero"`
 
+	// Created is when the ScaledObject was made, where that is known to be when its history begins: in
+	// simulate. KEDA's rules for a new one hold then, and nothing waits for what may have been before.
+	Created time.Time `json:"created,omitzero"`
+
 	// LastActive is the last look that saw the target active; zero when there was none.
 	LastActive time.Time `json:"lastActive,omitzero"`
 
@@ -28,6 +32,19 @@ type Memory struct {
 
 	// InFlightOnly says that the last look saw messages in flight and no other.
 	InFlightOnly bool `json:"inFlightOnly,omitempty"`
+
+	// Failures are of the triggers that could not be read. Kept only with a fallback.
+	Failures []Failure `json:"failures,omitempty"`
+
+	// Paused says that the last look found the target paused, with the size that was set for it then.
+	Paused         bool  `json:"paused,omitempty"`
+	PausedReplicas int32 `json:"pausedReplicas,omitempty"`
+
+	// LastPoll and LastSync are when policy keda ran KEDA's loop and the HPA's, and Active is what the
+	// first found.
+	LastPoll time.Time `json:"lastPoll,omitzero"`
+	LastSync time.Time `json:"lastSync,omitzero"`
+	Active   bool      `json:"active,omitempty"`
 }
 
 // A Recommendation is the size that readings asked for, before any limit.
@@ -60,7 +77,7 @@ func (m Memory) Later(d time.Duration) Memory {
 // Covers says whether a target that remembered stored instead of next would shrink no earlier: whether
 // next need not be stored yet.
 func (o *ScaledObject) Covers(stored, next Memory, now time.Time) bool {
-	if !stored.Known() || stored.Since.Before(next.Since) {
+	if !stored.Known() || stored.Since.Before(next.Since) || stored.Paused != next.Paused {
 		return false
 	}
 	if o.Floor() < o.Min() && stored.LastActive.Before(next.LastActive) {
@@ -144,6 +161,19 @@ func (m *Memory) lowest(p int32, now time.Time, window time.Duration) int32 {
 		p = min(p, live[0].Replicas) // they are rising
 	}
 	return p
+}
+
+// lastAbove is when a recommendation above n was made last.
+func (m *Memory) lastAbove(n int32) time.Time {
+	if m.Latest.Replicas > n {
+		return m.Latest.At
+	}
+	for i := len(m.Higher) - 1; i >= 0; i-- {
+		if m.Higher[i].Replicas > n {
+			return m.Higher[i].At
+		}
+	}
+	return time.Time{}
 }
 
 // changed is the sum of changes younger than period.

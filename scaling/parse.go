@@ -87,7 +87,13 @@ type document struct {
 	body map[string]any
 }
 
+// maxFile bounds what is parsed: all ScaledObjects of the biggest clusters are a tenth of it.
+const maxFile = 8 << 20
+
 func split(file File) ([]document, error) {
+	if len(file.Data) > maxFile {
+		return nil, fmt.Errorf("must have at most %d MiB, got %.1f; divide it into several files", maxFile>>20, float64(len(file.Data))/(1<<20))
+	}
 	var documents []document
 	reader := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(file.Data)))
 	for {
@@ -154,27 +160,29 @@ func open(d document) ([]document, error) {
 // name identifies an object within its kind.
 type name struct{ namespace, name string }
 
-func (n name) String() string { return n.namespace + "/" + n.name }
+func (n name) String() string {
+	if n.namespace == "" {
+		return n.name
+	}
+	return n.namespace + "/" + n.name
+}
 
 // parse is two passes: what ScaledObjects refer to first, then they themselves.
 func parse(documents []document) (Manifests, error) {
 	var all Manifests
 	var problems Problems
-	authentications := map[name]authentication{}
+	known := authentications{}
 	for _, d := range documents {
 		switch kind := kind(d); kind {
-		case "TriggerAuthentication":
-			a, check := parseAuthentication(d)
-			if _, twice := authentications[a.name]; twice {
+		case namespacedKind, clusterKind:
+			a, id, check := parseAuthentication(d)
+			if known.add(a, id) {
 				check.problem("", "is there twice; remove one")
 			}
-			authentications[a.name] = a
 			problems, all.Notes = append(problems, check.problems...), append(all.Notes, check.notes...)
 		case "ScaledObject":
-		case "ClusterTriggerAuthentication":
-			problems = append(problems, Problem{d.file, "", "kind", "ClusterTriggerAuthentication is not supported yet; write a TriggerAuthentication in the ScaledObject's namespace"})
 		default:
-			problems = append(problems, Problem{d.file, "", "kind", fmt.Sprintf("must be ScaledObject or TriggerAuthentication of keda.sh/v1alpha1, got %s", kind)})
+			problems = append(problems, Problem{d.file, "", "kind", fmt.Sprintf("must be ScaledObject, TriggerAuthentication or ClusterTriggerAuthentication of keda.sh/v1alpha1, got %s", kind)})
 		}
 	}
 	workloads := map[string]name{}
@@ -183,7 +191,7 @@ func parse(documents []document) (Manifests, error) {
 		if kind(d) != "ScaledObject" {
 			continue
 		}
-		o, check := parseScaledObject(d, authentications)
+		o, check := parseScaledObject(d, known)
 		id := name{o.Namespace, o.Name}
 		if names[id] {
 			check.problem("", "is there twice; remove one")
@@ -230,7 +238,10 @@ func parseMetadata(d document) (root fields, id name, annotations map[string]str
 		return root, id, nil, check
 	}
 	id.namespace, id.name = metadata.text("namespace"), metadata.requiredText("name")
-	if id.namespace == "" {
+	switch {
+	case kind(d) == clusterKind:
+		id.namespace = ""
+	case id.namespace == "":
 		id.namespace = "default"
 	}
 	check.object += " " + id.String()

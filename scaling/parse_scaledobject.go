@@ -16,7 +16,7 @@ const (
 	defaultMaxReplicaCount = 100
 )
 
-func parseScaledObject(d document, authentications map[name]authentication) (ScaledObject, *checker) {
+func parseScaledObject(d document, known authentications) (ScaledObject, *checker) {
 	root, id, annotations, check := parseMetadata(d)
 	o := ScaledObject{Namespace: id.namespace, Name: id.name, Policy: PolicyDirect}
 	if len(id.name) > 63 {
@@ -57,10 +57,14 @@ func parseScaledObject(d document, authentications map[name]authentication) (Sca
 	o.MaxReplicaCount = spec.integerOr("maxReplicaCount", 1, math.MaxInt32, defaultMaxReplicaCount)
 	checkBounds(&o, check)
 
-	readAdvanced(&o, spec, check)
-	refuse(spec, "fallback", "is not supported yet; without it a failed reading holds the size, which is the safe half of it")
+	if o.Floor() == o.Min() && spec.has("cooldownPeriod") {
+		check.note("spec.cooldownPeriod", "has no effect: minReplicaCount is above 0, and there is no idleReplicaCount to go to")
+	}
 
-	o.Triggers = parseTriggers(spec, id.namespace, authentications, check)
+	o.Triggers = parseTriggers(spec, id.namespace, known, check)
+	readAdvanced(&o, spec, check)
+	implyBehavior(&o, check)
+	o.Fallback = parseFallback(spec, o.Modifiers, check)
 	spec.done()
 	return o, check
 }
@@ -85,9 +89,11 @@ func readAdvanced(o *ScaledObject, spec fields, check *checker) {
 	if !ok {
 		return
 	}
-	refuse(advanced, "scalingModifiers", "is not supported yet; put its formula into one aws-sqs-queue trigger per queue, of which the largest proposal wins")
+	if modifiers, ok := advanced.object("scalingModifiers"); ok {
+		o.Modifiers = parseModifiers(modifiers, o.Triggers)
+	}
 	if advanced.boolean("restoreToOriginalReplicaCount", false) {
-		check.problem(advanced.at("restoreToOriginalReplicaCount"), "is not supported yet: a deployed target that goes away keeps its size; remove the field")
+		check.note(advanced.at("restoreToOriginalReplicaCount"), "has no effect: a workload that is scaled no more keeps its size")
 	}
 	if hpa, ok := advanced.object("horizontalPodAutoscalerConfig"); ok {
 		if hpa.text("name") != "" {
@@ -103,14 +109,54 @@ func readAdvanced(o *ScaledObject, spec fields, check *checker) {
 	advanced.done()
 }
 
-// parseRules reads one direction of behavior and fills in what the autoscaling/v2 API does
-// (pkg/apis/autoscaling/v2/defaults.go, Kubernetes 1.37).
-func parseRules(behavior fields, direction string, check *checker) *ScalingRules {
-	f, ok := behavior.object(direction)
+// implyBehavior is what KEDA writes into the HPA for the paused-scale-in and -out annotations: a behavior,
+// where there is none, so that both directions follow the API's defaults (controllers/keda/hpa.go, v2.20).
+func implyBehavior(o *ScaledObject, check *checker) {
+	if o.ScaleUp == nil && (o.Pause.ScaleIn || o.Pause.ScaleOut) {
+		none := newFields(check, "", nil)
+		o.ScaleUp, o.ScaleDown = parseRules(none, "scaleUp", check), parseRules(none, "scaleDown", check)
+	}
+}
+
+// parseFallback reads fallback (apis/keda/v1alpha1/scaledobject_types.go, v2.20).
+func parseFallback(spec fields, modifiers *ScalingModifiers, check *checker) *Fallback {
+	f, ok := spec.object("fallback")
 	if !ok {
 		return nil
 	}
-	rules := ScalingRules{Select: SelectMax}
+	for _, key := range []string{"failureThreshold", "replicas"} {
+		if !f.has(key) {
+			check.problem(f.at(key), "is required")
+		}
+	}
+	fallback := Fallback{
+		FailureThreshold: f.integerOr("failureThreshold", 0, math.MaxInt32, 0),
+		Replicas:         f.integerOr("replicas", 0, math.MaxInt32, 0),
+		Behavior:         FallbackStatic,
+	}
+	behaviors := []FallbackBehavior{FallbackStatic, FallbackCurrent, FallbackCurrentIfHigher, FallbackCurrentIfLower, FallbackModifiers}
+	if b := FallbackBehavior(f.text("behavior")); b != "" {
+		if !slices.Contains(behaviors, b) {
+			check.problem(f.at("behavior"), "must be static, currentReplicas, currentReplicasIfHigher, currentReplicasIfLower or scalingModifiers, got %q", b)
+		}
+		fallback.Behavior = b
+	}
+	if fallback.Behavior == FallbackModifiers && modifiers == nil {
+		check.problem(f.at("behavior"), "scalingModifiers needs a formula in advanced.scalingModifiers")
+	}
+	if modifiers != nil && !modifiers.whole {
+		fallback.Void = true
+		check.note(f.path, "has no effect, in KEDA either: with scalingModifiers it needs a target that is a whole number")
+	}
+	f.done()
+	return &fallback
+}
+
+// parseRules reads one direction of behavior and fills in what the autoscaling/v2 API does
+// (pkg/apis/autoscaling/v2/defaults.go, Kubernetes 1.37).
+func parseRules(behavior fields, direction string, check *checker) *ScalingRules {
+	f, written := behavior.object(direction)
+	rules := ScalingRules{Select: SelectMax, Implied: !written}
 	defaultWindow := int32(0)
 	if direction == "scaleDown" {
 		defaultWindow = int32(stabilizationWindow / time.Second)
@@ -185,9 +231,8 @@ func readAnnotations(o *ScaledObject, annotations map[string]string, check *chec
 		switch key {
 		case "leda.dev/policy":
 			switch Policy(value) {
-			case PolicyDirect:
-			case "keda":
-				check.problem(at(key), "keda is not supported yet; remove the annotation for direct")
+			case PolicyDirect, PolicyKEDA:
+				o.Policy = Policy(value)
 			default:
 				check.problem(at(key), "must be direct or keda, got %q", value)
 			}

@@ -54,7 +54,7 @@ func TestParseFillsInKEDAsDefaults(t *testing.T) {
 		Target:          TargetRef{"apps/v1", "Deployment", "orders"},
 		PollingInterval: 30 * time.Second, CooldownPeriod: 300 * time.Second, MaxReplicaCount: 100,
 		Triggers: []Trigger{{
-			ID: "s0", Type: TypeSQS,
+			ID: "s0", Type: TypeSQS, MetricType: AverageValue,
 			SQS: SQSTrigger{QueueURL: "orders", QueueName: "orders", Region: "eu-west-1", QueueLength: 5, ScaleOnInFlight: true},
 		}},
 	}}
@@ -124,12 +124,12 @@ items:
 		ScaleDown: &ScalingRules{Window: 15 * time.Second, Select: SelectMin, Policies: []ScalingPolicy{{Percent: true, Value: 10, Period: time.Minute}}},
 		Pause:     Pause{ScaleIn: true},
 		Triggers: []Trigger{{
-			ID: "fast", Name: "fast", Type: TypeSQS,
+			ID: "fast", Name: "fast", Type: TypeSQS, MetricType: AverageValue,
 			SQS: SQSTrigger{
 				QueueURL: "https://sqs.eu-west-1.amazonaws.com/123456789012/orders.fifo", QueueName: "orders.fifo", AccountID: "123456789012",
 				Region: "eu-west-1", Endpoint: "https://sqs.example", QueueLength: 7, ActivationQueueLength: -1, ScaleOnDelayed: true,
 			},
-			Authentication: Authentication{Keys: &KeyReferences{AccessKeyID: SecretKey{"aws", "id"}, SecretAccessKey: SecretKey{"aws", "secret"}}},
+			Authentication: Authentication{Keys: &KeyReferences{AccessKeyID: Source{FromSecret, "aws", "id"}, SecretAccessKey: Source{FromSecret, "aws", "secret"}}},
 		}},
 	}}
 	if diff := cmp.Diff(want, got.ScaledObjects); diff != "" {
@@ -146,7 +146,7 @@ func TestParseNamesEveryProblem(t *testing.T) {
 		{"not an object", "- a", []string{"f.yaml: is not a Kubernetes object"}},
 		{"nothing", "# nothing\n", []string{"f.yaml: holds no object"}},
 		{"a key twice", "a: 1\na: 2\n", []string{"f.yaml: is not valid YAML"}},
-		{"another kind", "{apiVersion: v1, kind: Pod}", []string{`f.yaml: kind: must be ScaledObject or TriggerAuthentication of keda.sh/v1alpha1, got kind Pod of apiVersion "v1"`}},
+		{"another kind", "{apiVersion: v1, kind: Pod}", []string{`f.yaml: kind: must be ScaledObject, TriggerAuthentication or ClusterTriggerAuthentication of keda.sh/v1alpha1, got kind Pod of apiVersion "v1"`}},
 		{"no spec", "{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {name: orders}}", []string{"f.yaml: ScaledObject default/orders: spec: is required"}},
 		{"all at once", manifest("  minReplicaCount: 7\n  maxReplicaCount: 5\n  pollingInterval: 0\n" + sqsTrigger), []string{
 			"f.yaml: ScaledObject shop/orders: spec.pollingInterval: must be a whole number of at least 1, got 0",
@@ -187,11 +187,6 @@ func TestParseNamesEveryProblem(t *testing.T) {
 			"f.yaml: ScaledObject shop/orders: spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.selectPolicy: must be Max, Min or Disabled",
 			"f.yaml: ScaledObject shop/orders: spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.policies: must not be empty",
 			"f.yaml: ScaledObject shop/orders: spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.tolerance: must be a quantity of at least 0",
-		}},
-		{"what is not supported is refused by name", manifest("  fallback: {failureThreshold: 3, replicas: 6}\n  advanced: {scalingModifiers: {formula: a}, restoreToOriginalReplicaCount: true}\n" + sqsTrigger), []string{
-			"f.yaml: ScaledObject shop/orders: spec.advanced.scalingModifiers: is not supported yet",
-			"f.yaml: ScaledObject shop/orders: spec.advanced.restoreToOriginalReplicaCount: is not supported yet",
-			"f.yaml: ScaledObject shop/orders: spec.fallback: is not supported yet",
 		}},
 	} {
 		_, err := Parse(File{"f.yaml", []byte(row.yaml)})
@@ -260,7 +255,7 @@ func TestNotesWhatHasNoEffect(t *testing.T) {
 	for _, n := range got.Notes {
 		paths = append(paths, n.Path)
 	}
-	if want := []string{"spec.advanced.horizontalPodAutoscalerConfig.name", "spec.triggers[0].metadata.queueLenght"}; !slices.Equal(paths, want) {
+	if want := []string{"spec.triggers[0].metadata.queueLenght", "spec.advanced.horizontalPodAutoscalerConfig.name"}; !slices.Equal(paths, want) {
 		t.Errorf("got notes at %q, want %q", paths, want)
 	}
 }

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-func parseTriggers(spec fields, namespace string, authentications map[name]authentication, check *checker) []Trigger {
+func parseTriggers(spec fields, namespace string, known authentications, check *checker) []Trigger {
 	items := spec.list("triggers")
 	if len(items) == 0 {
 		check.problem("spec.triggers", "must have at least one trigger")
@@ -23,36 +23,64 @@ func parseTriggers(spec fields, namespace string, authentications map[name]authe
 		}
 		named[t.Name] = true
 
-		switch metricType := f.text("metricType"); metricType {
-		case "", "AverageValue":
-		case "Value":
-			check.problem(f.at("metricType"), "Value is not supported yet; use AverageValue")
-		default:
-			check.problem(f.at("metricType"), "must be AverageValue, got %q", metricType)
-		}
+		t.MetricType = parseMetricType(f, check)
 		if f.boolean("useCachedMetrics", false) {
-			check.note(f.at("useCachedMetrics"), "has no effect: readings are always shared")
+			if t.Type == TypeCron {
+				check.problem(f.at("useCachedMetrics"), "must not be true for cron, got true; remove it")
+			} else {
+				check.note(f.at("useCachedMetrics"), "has no effect: readings are always shared")
+			}
 		}
 
-		metadata := f.texts("metadata")
-		if metadata == nil && !f.has("metadata") {
+		in := f.texts("metadata")
+		if in == nil && !f.has("metadata") {
 			check.problem(f.at("metadata"), "is required")
 		}
+		m := newMetadata(in, f.at("metadata"), check)
 		switch t.Type {
 		case TypeSQS:
-			m := newMetadata(metadata, f.at("metadata"), check)
 			t.SQS = parseSQS(m)
-			t.Authentication = resolve(f, m, namespace, authentications)
+			t.Authentication = resolve(f, m, namespace, known)
 			m.done()
+		case TypeCloudWatch:
+			t.CloudWatch = parseCloudWatch(m)
+			t.Authentication = resolve(f, m, namespace, known)
+			m.done()
+		case TypeCron:
+			t.Cron = parseCron(m)
+			m.done()
+			if f.has("authenticationRef") {
+				check.note(f.at("authenticationRef"), "has no effect: cron asks nobody")
+			}
+			f.pass("authenticationRef")
+			if t.MetricType == Value {
+				check.note(f.at("metricType"), "Value makes the HPA multiply desiredReplicas by the ready pods, in KEDA too; AverageValue is what is usually meant")
+			}
 		case "":
 		default:
-			check.problem(f.at("type"), "%q is not supported; Leda reads aws-sqs-queue", t.Type)
+			check.problem(f.at("type"), "%q is not supported; Leda knows aws-sqs-queue, aws-cloudwatch and cron", t.Type)
 			f.pass("authenticationRef")
 		}
 		f.done()
 		triggers = append(triggers, t)
 	}
+	for i, t := range triggers {
+		if j, err := strconv.Atoi(strings.TrimPrefix(t.Name, "s")); err == nil && j >= 0 && j != i && j < len(triggers) && t.Name == triggers[j].ID {
+			check.problem(items[i].at("name"), "must not be %s: that is what trigger %d without a name is called", t.Name, j)
+		}
+	}
 	return triggers
+}
+
+func parseMetricType(f fields, check *checker) MetricType {
+	switch t := MetricType(f.text("metricType")); t {
+	case "":
+	case AverageValue, Value:
+		return t
+	default:
+		check.problem(f.at("metricType"), "must be AverageValue or Value, got %q", t)
+	}
+	return AverageValue
 }
 
 // parseSQS reads an aws-sqs-queue trigger as KEDA's aws_sqs_queue_scaler.go (v2.20) does.
@@ -66,7 +94,7 @@ func parseSQS(m metadata) SQSTrigger {
 		ScaleOnInFlight:       m.boolean("scaleOnInFlight", true),
 		ScaleOnDelayed:        m.boolean("scaleOnDelayed", false),
 	}
-	m.refuse("queueURLFromEnv", "is not supported yet; write queueURL")
+	m.refuse("queueURLFromEnv", "is not supported: the function's rights name the queue; write queueURL")
 	var ok bool
 	if t.QueueName, t.AccountID, ok = queueName(t.QueueURL); t.QueueURL == "" {
 		m.problem("queueURL", "is required: the queue's URL, or its name")
@@ -76,13 +104,12 @@ func parseSQS(m metadata) SQSTrigger {
 	if t.Region == "" {
 		m.problem("awsRegion", "is required")
 	}
-	if t.Endpoint != "" {
-		if u, err := url.Parse(t.Endpoint); err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
-			m.problem("awsEndpoint", "must be a URL such as https://sqs.eu-west-1.amazonaws.com, got %q", t.Endpoint)
-		}
-	}
+	m.checkEndpoint("awsEndpoint", t.Endpoint)
 	if t.QueueLength <= 0 {
 		m.problem("queueLength", "must be at least 1, got %d", t.QueueLength)
+	}
+	if t.QueueLength > maxTarget {
+		m.problem("queueLength", "must be at most %d, got %d", int64(maxTarget), t.QueueLength)
 	}
 	return t
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	_ "time/tzdata" // cron triggers name time zones, which not every machine has
 
 	"github.com/leda-autoscaler/leda/scaling"
 )
