@@ -5,33 +5,44 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"strings"
+	"strconv"
 	"testing"
 	"time"
 
+	kedav1alpha1 "github.com/kedacore/keda/v2/apis/keda/v1alpha1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/leda-autoscaler/leda/scaling"
 )
 
-// A scenario is a ScaledObject and what its workload goes through. The scenarios that the tests run are
+// A scenario is a ScaledObject and what its workload goes through. The scenarios that the tests play are
 // made out of bytes, random ones or a fuzzer's.
 type scenario struct {
-	Min, Max int32
-	Behavior *behavior
-	Targets  []int64 // queueLength of each trigger
-	Start    int32   // replicas before the first look
-	Stored   bool    // memory goes through its stored form between two looks
-	Looks    []look
+	Min, Idle                          *int32 `json:",omitempty"` // not written
+	Max                                int32
+	Polling, Cooldown, InitialCooldown int32
+	Annotations                        map[string]string `json:",omitempty"`
+	Behavior                           *behavior
+	Triggers                           []trigger
+	Start                              int32 // replicas before the first look
+	Stored                             bool  // memory goes through its stored form between two looks
+	Looks                              []look
+}
+
+type trigger struct {
+	Type               string
+	MetricType         autoscalingv2.MetricTargetType
+	Target, Activation float64
 }
 
 // look is the world at one look.
 type look struct {
-	After  time.Duration // since the look before
+	After  time.Duration // since the look before; of the first, since the ScaledObject was made
 	Set    *int32        `json:",omitempty"` // somebody else set spec.replicas
 	Status *int32        `json:",omitempty"` // status.replicas, where it is not spec.replicas
-	Values []float64     // one for each trigger; negative: it could not be read
+	Ready  *int32        `json:",omitempty"` // ready pods, where it is not all
+	Values []*float64    // one for each trigger; nil when it could not be read
 }
 
 // numbers gives the numbers that a scenario is made of: the bytes while there are any, then zeros.
@@ -60,7 +71,8 @@ func (s *numbers) replicas(limit int32) int32 {
 	return int32(s.upTo(int(min(limit, 12))))
 }
 
-// rules is one direction of behavior, everything in it written or not.
+// rules is one direction of behavior, everything in it written or not. No policy is so large that the HPA's
+// sum overflows: TestSequences shows what becomes of that, and Leda takes it for no limit.
 func (s *numbers) rules() *autoscalingv2.HPAScalingRules {
 	r := &autoscalingv2.HPAScalingRules{}
 	if s.oneIn(2) {
@@ -103,11 +115,15 @@ func (s *numbers) looks(n scenario) []look {
 			status := s.replicas(n.Max + 10)
 			l.Status = &status
 		}
+		if s.oneIn(8) {
+			ready := s.replicas(n.Max)
+			l.Ready = &ready
+		}
 		if len(looks) > 0 && s.oneIn(3) { // a queue seldom changes wholly
 			l.Values = looks[len(looks)-1].Values
 		} else {
-			for _, target := range n.Targets {
-				l.Values = append(l.Values, s.value(target, n.Max))
+			for _, t := range n.Triggers {
+				l.Values = append(l.Values, s.value(t, n.Max))
 			}
 		}
 		looks = append(looks, l)
@@ -115,77 +131,137 @@ func (s *numbers) looks(n scenario) []look {
 	return looks
 }
 
-// value is a number of messages, likely one at the edge of what a number of replicas is for.
-func (s *numbers) value(target int64, limit int32) float64 {
-	replicas := float64(s.replicas(limit))
-	at := replicas * float64(target)
-	switch s.upTo(7) {
-	case 0:
-		return 0
-	case 1:
-		return -1
-	case 2:
-		return math.Round(at * 1.1)
-	case 3:
-		return math.Floor(at * 0.9)
-	case 4:
-		return at + 1
-	case 5:
-		return float64(s.upTo(2 * int(at)))
-	case 6:
-		return one(s, 1e6, 1e9, 1e12)
-	default:
-		return at
+// value is what a trigger's source says, likely something at the edge of what a number of replicas is for.
+func (s *numbers) value(t trigger, limit int32) *float64 {
+	at := float64(s.replicas(limit)) * t.Target
+	if t.MetricType == autoscalingv2.ValueMetricType {
+		at = t.Target * float64(s.upTo(30)) / 10
 	}
+	switch s.upTo(8) {
+	case 0:
+		at = 0
+	case 1:
+		return nil
+	case 2:
+		at *= 1.1
+	case 3:
+		at *= 0.9
+	case 4:
+		at++
+	case 5:
+		at = float64(s.upTo(2*int(at) + 1))
+	case 6:
+		at = one(s, t.Activation, t.Activation+1, 1e6, 1e9, 1e12)
+	case 7:
+		at += one(s, 0.0004, 0.0005, 0.001, 0.0015, -0.001, -1)
+	}
+	if t.Type == scaling.TypeSQS {
+		at = math.Round(max(0, at))
+	}
+	return &at
 }
 
-func (s *numbers) targets() []int64 {
-	var targets []int64
+func (s *numbers) triggers() []trigger {
+	var triggers []trigger
 	for range 1 + s.upTo(5)/3 + s.upTo(5)/4 {
-		targets = append(targets, one(s, int64(5), 1, 2, 3, 7, 10, 100, 1000))
+		t := trigger{Type: scaling.TypeSQS, MetricType: autoscalingv2.AverageValueMetricType, Target: one(s, 5.0, 1, 2, 3, 7, 10, 100, 1000)}
+		if s.oneIn(3) {
+			t.Type, t.Target = scaling.TypeCloudWatch, one(s, 2.5, 0.001, 0.1, 0.0015, 1.0005, 4.4, 14.334, 1e6)
+		}
+		if s.oneIn(4) {
+			t.MetricType = autoscalingv2.ValueMetricType
+		}
+		if s.oneIn(3) {
+			t.Activation = float64(s.upTo(20)) - 1
+		}
+		triggers = append(triggers, t)
 	}
-	return targets
+	return triggers
 }
 
 // manifest is the ScaledObject as a person would write it.
-func (n scenario) manifest(t *testing.T, policy string) string {
+func (n scenario) manifest(t *testing.T) []byte {
 	t.Helper()
-	behavior, err := json.Marshal(n.Behavior)
+	spec := map[string]any{
+		"scaleTargetRef": map[string]any{"name": "orders"}, "maxReplicaCount": n.Max,
+		"pollingInterval": n.Polling, "cooldownPeriod": n.Cooldown, "initialCooldownPeriod": n.InitialCooldown,
+	}
+	if n.Min != nil {
+		spec["minReplicaCount"] = *n.Min
+	}
+	if n.Idle != nil {
+		spec["idleReplicaCount"] = *n.Idle
+	}
+	if n.Behavior != nil {
+		spec["advanced"] = map[string]any{"horizontalPodAutoscalerConfig": map[string]any{"behavior": n.Behavior}}
+	}
+	var triggers []any
+	for _, t := range n.Triggers {
+		metadata := map[string]string{"awsRegion": "eu-west-1", "identityOwner": "operator"}
+		target, activation := strconv.FormatFloat(t.Target, 'f', -1, 64), strconv.FormatFloat(t.Activation, 'f', -1, 64)
+		switch t.Type {
+		case scaling.TypeSQS:
+			metadata["queueURL"], metadata["queueLength"], metadata["activationQueueLength"] = "orders", target, activation
+		case scaling.TypeCloudWatch:
+			metadata["expression"], metadata["minMetricValue"] = "m1", "0"
+			metadata["targetMetricValue"], metadata["activationTargetMetricValue"] = target, activation
+		}
+		triggers = append(triggers, map[string]any{"type": t.Type, "metricType": t.MetricType, "metadata": metadata})
+	}
+	spec["triggers"] = triggers
+	text, err := json.Marshal(map[string]any{
+		"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "spec": spec,
+		"metadata": map[string]any{"name": "orders", "namespace": "shop", "annotations": n.Annotations},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	var triggers []string
-	for _, target := range n.Targets {
-		triggers = append(triggers, fmt.Sprintf(`{type: aws-sqs-queue, metadata: {queueURL: orders, awsRegion: eu-west-1, identityOwner: operator, queueLength: "%d"}}`, target))
-	}
-	return fmt.Sprintf(`apiVersion: keda.sh/v1alpha1
-kind: ScaledObject
-metadata: {name: orders, namespace: shop, annotations: {leda.dev/policy: %s}}
-spec:
-  scaleTargetRef: {name: orders}
-  minReplicaCount: %d
-  maxReplicaCount: %d
-  advanced: {horizontalPodAutoscalerConfig: {behavior: %s}}
-  triggers: [%s]
-`, policy, n.Min, n.Max, behavior, strings.Join(triggers, ", "))
+	return text
 }
 
-func (n scenario) parse(t *testing.T, policy string) *scaling.ScaledObject {
+// parse reads the manifest as Leda does and as KEDA does, and makes KEDA's HorizontalPodAutoscaler of it.
+func (n scenario) parse(t *testing.T) (*scaling.ScaledObject, *kedav1alpha1.ScaledObject, Spec) {
 	t.Helper()
-	manifest := n.manifest(t, policy)
-	parsed, err := scaling.Parse(scaling.File{Name: "scenario", Data: []byte(manifest)})
+	manifest := n.manifest(t)
+	parsed, err := scaling.Parse(scaling.File{Name: "scenario", Data: manifest})
 	if err != nil || len(parsed.ScaledObjects) != 1 {
 		t.Fatalf("%v, from\n%s", err, manifest)
 	}
-	return &parsed.ScaledObjects[0]
+	var keda kedav1alpha1.ScaledObject
+	if err := json.Unmarshal(manifest, &keda); err != nil {
+		t.Fatal(err)
+	}
+	s := Spec{Min: *keda.GetHPAMinReplicas(), Max: keda.GetHPAMaxReplicas(), Behavior: n.Behavior.DeepCopy()}
+	for _, t := range n.Triggers {
+		s.Targets = append(s.Targets, Target{Milli: milli(t.Target), IsValue: t.MetricType == autoscalingv2.ValueMetricType})
+	}
+	// controllers/keda/hpa.go newHPAForScaledObject, v2.21.
+	disabled := autoscalingv2.DisabledPolicySelect
+	if s.Behavior == nil && (keda.NeedToPauseScaleIn() || keda.NeedToPauseScaleOut()) {
+		s.Behavior = &behavior{}
+	}
+	if keda.NeedToPauseScaleIn() {
+		if s.Behavior.ScaleDown == nil {
+			s.Behavior.ScaleDown = &autoscalingv2.HPAScalingRules{}
+		}
+		s.Behavior.ScaleDown.SelectPolicy = &disabled
+	}
+	if keda.NeedToPauseScaleOut() {
+		if s.Behavior.ScaleUp == nil {
+			s.Behavior.ScaleUp = &autoscalingv2.HPAScalingRules{}
+		}
+		s.Behavior.ScaleUp.SelectPolicy = &disabled
+	}
+	return &parsed.ScaledObjects[0], &keda, s
 }
 
-func (n scenario) spec() Spec {
-	s := Spec{Min: n.Min, Max: n.Max, Behavior: n.Behavior}
-	for _, target := range n.Targets {
-		s.Targets = append(s.Targets, Target{Milli: target * 1000})
+// milli is what the HPA gets of a value: KEDA's pkg/scalers/scaler.go quantityFromFloat64, v2.21.
+func milli(v float64) int64 {
+	if !(v >= 0) || math.IsInf(v, 0) {
+		return 0
 	}
-	return s
+	q := resource.MustParse(fmt.Sprintf("%.3f", v))
+	return q.MilliValue()
 }
 
 // String is the scenario as it can be pasted into a test.

@@ -3,6 +3,7 @@ package hpa
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -252,6 +253,11 @@ func TestSequences(t *testing.T) {
 		{name: "B scaleUp Disabled below min", behavior: &behavior{ScaleUp: rules(-1, "Disabled")}, min: 3, from: 1, proposals: of(1, 9), want: []int32{3}},
 		{name: "AverageValue -3", max: 10, from: 2, proposals: of(3, -3), want: []int32{4, 8, 10}},
 
+		{
+			// 1 + 2147483647 overflows, and a size below zero allows no growth.
+			name: "a policy meant as no limit", behavior: &behavior{ScaleUp: rules(-1, "", pods(math.MaxInt32, 15))}, from: 1,
+			proposals: of(3, 50), want: of(3, 1),
+		},
 		{name: "§7.4 a failed reading keeps", from: 5, proposals: []int32{none}, want: []int32{5}},
 		{
 			name: "§7.6 Percent 90 down", behavior: &behavior{ScaleDown: rules(0, "", percent(90, 1))}, from: 100,
