@@ -63,7 +63,7 @@ func needsOf(objects []scaling.ScaledObject, namespace string) needs {
 		n.scales[key] = append(n.scales[key], o.Target.Name)
 		n.memory = append(n.memory, MemoryName(o.Bucket))
 		for _, t := range o.Triggers {
-			if keys := t.Authentication.Keys; keys != nil {
+			if keys := t.Authentication.Keys; keys != nil && !t.Authentication.Cluster {
 				for _, entry := range []scaling.Source{keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken} {
 					if entry.Kind == scaling.FromSecret {
 						n.secrets = append(n.secrets, entry.Name)

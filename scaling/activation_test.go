@@ -80,6 +80,7 @@ func TestKEDAsLoop(t *testing.T) {
 			{0, 0, 0, 3, TooFewReplicas},
 		}},
 		{"below min is repaired, at 0 too", keda(func(o *ScaledObject) { o.MinReplicaCount = number32(5) }), 0, fresh(), []step{{0, 0, 0, 5, TooFewReplicas}, {30, 0, 1, 5, TooFewReplicas}}},
+		{"below min between the polls: the HPA repairs to min, no further", keda(func(o *ScaledObject) { o.MinReplicaCount = number32(3) }), 3, fresh(), []step{{0, 3, 0, 3, DesiredWithinRange}, {15, 9, 1, 3, TooFewReplicas}, {30, 9, 0, 6, ScaleUpLimit}}},
 		{"0→1 does not look at max", keda(idleZero, func(o *ScaledObject) { o.MinReplicaCount, o.MaxReplicaCount = number32(5), 5 }), 0, fresh(), []step{{0, 1, 0, 5, ScalerActive}}},
 		{"an error holds, and never goes to zero", keda(toZero), 3, Memory{Since: noon(), Created: noon(), LastActive: noon().Add(-time.Hour)}, []step{{0, -1, 0, 3, FailedGetExternalMetric}, {600, -1, 0, 3, FailedGetExternalMetric}, {630, 0, 0, 0, ScalerNotActive}}},
 		{"an error at 0", keda(toZero), 0, fresh(), []step{{0, -1, 0, 0, TriggerError}}},

@@ -41,7 +41,47 @@ func parseCron(m metadata) *CronTrigger {
 	if t.DesiredReplicas < 0 {
 		m.note("desiredReplicas", "is below 0: as in KEDA the trigger asks for 0 replicas, and is active in its window")
 	}
+	if t.start != nil && t.end != nil && t.location != nil {
+		for _, schedule := range []*cron.Schedule{&t.start, &t.end} {
+			if (*schedule).Next(lintFrom(t.location)).IsZero() { // five years have every day there is
+				*schedule = never{}
+			}
+		}
+		t.lint(m)
+	}
 	return t
+}
+
+// lint notes windows that KEDA's rule makes longer than they look.
+func (t *CronTrigger) lint(m metadata) {
+	switch starts, ends := fires(t.start, t.location), fires(t.end, t.location); {
+	case t.start == never{}:
+		m.note("start", "never fires, so the window is always open, in KEDA too")
+	case t.end == never{}:
+		m.note("end", "never fires, so the window never opens, in KEDA either")
+	case ends > starts+1: // one may lie just outside
+		m.note("end", "fires more often than start, so the window stays open over an end that no start follows, in KEDA too; write the same days into both")
+	}
+}
+
+// never is a schedule that does not fire, such as that of 30 February.
+type never struct{}
+
+// Next is what the library answers when nothing fires within five years, but without looking for it.
+func (never) Next(time.Time) time.Time { return time.Time{} }
+
+// lintFrom is where counting begins: any year does, and it is always the same one.
+func lintFrom(location *time.Location) time.Time { return time.Date(2026, 1, 1, 0, 0, 0, 0, location) }
+
+// fires counts how often a schedule fires in 52 weeks, up to once a day or a little more.
+func fires(schedule cron.Schedule, location *time.Location) (n int) {
+	at := lintFrom(location)
+	for end := at.AddDate(0, 0, 52*7); n < 400; n++ {
+		if at = schedule.Next(at); at.IsZero() || !at.Before(end) {
+			break
+		}
+	}
+	return n
 }
 
 func parseSchedule(m metadata, key, text string) cron.Schedule {

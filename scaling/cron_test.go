@@ -115,3 +115,25 @@ func TestCronLinesAreChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestCronWindowsThatAreLongerThanTheyLook(t *testing.T) {
+	for _, row := range []struct{ start, end, want string }{
+		{"0 8 * * 1-5", "0 18 * * 1-5", ""},
+		{"0 22 * * 1-5", "0 6 * * 2-6", ""},
+		{"0 8 * * 1", "0 18 * * 5", ""},
+		{"0 8 * * 3", "0 18 * * 4", ""}, // 2026 begins on a Thursday
+		{"0 8 1 * *", "0 18 15 * *", ""},
+		{"30 6 * * 1-5", "10 22 * * *", "metadata.end: fires more often than start"},
+		{"0 0 30 2 *", "0 18 * * *", "metadata.start: never fires, so the window is always open"},
+		{"0 8 * * *", "0 0 30 2 *", "metadata.end: never fires, so the window never opens"},
+		{"0 0 30 2 *", "0 1 30 2 *", "metadata.start: never fires, so the window is always open"},
+		{"0 0 29 2 *", "0 1 29 2 *", ""},
+	} {
+		check := &checker{}
+		parseCron(newMetadata(map[string]string{"timezone": "Europe/Prague", "start": row.start, "end": row.end, "desiredReplicas": "1"}, "metadata", check))
+		got := check.notes.Error()
+		if (row.want == "") != (got == "") || !strings.HasPrefix(got, row.want) {
+			t.Errorf("%q to %q: got %q, want %q", row.start, row.end, got, row.want)
+		}
+	}
+}

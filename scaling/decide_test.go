@@ -125,6 +125,8 @@ func TestDecide(t *testing.T) {
 		{"below min: repaired", with(orders(), func(o *ScaledObject) { o.MinReplicaCount = number32(3) }), Observed{Replicas: 1, Current: 1, Readings: depth(0)}.known(), verdict{3, TooFewReplicas}},
 		{"at 0 with min 1: lifted to min without any message", orders(), Observed{Readings: depth(0)}.known(), verdict{1, TooFewReplicas}},
 		{"above max: repaired, whatever the readings", orders(), Observed{Replicas: 9, Current: 9, Readings: []Reading{failing(0)}}.known(), verdict{5, FailedGetExternalMetric}},
+		{"above max, and the readings ask for less: in one decision", orders(), Observed{Replicas: 9, Current: 9, Readings: depth(6)}.known(), verdict{2, DesiredWithinRange}},
+		{"above max, and nothing is known of before: no further than max", orders(), Observed{Replicas: 9, Current: 9, Readings: depth(6)}, verdict{5, TooManyReplicas}},
 		{"a failed reading never shrinks", orders(), Observed{Replicas: 4, Current: 4, Readings: []Reading{failing(0)}}.known(), verdict{4, FailedGetExternalMetric}},
 		{"one of two fails, the other asks for less: held", orders(), Observed{Replicas: 4, Current: 4, Readings: append(depth(3), failing(1))}.known(), verdict{4, FailedGetExternalMetric}},
 		{"one of two fails, the other asks for more: grows", orders(), Observed{Replicas: 2, Current: 2, Readings: append(depth(20), failing(1))}.known(), verdict{4, DesiredWithinRange}},

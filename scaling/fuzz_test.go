@@ -15,6 +15,9 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(manifest("  advanced: {horizontalPodAutoscalerConfig: {behavior: {scaleDown: {policies: [{type: Pods, value: 1, periodSeconds: 1}]}}}}\n" + sqsTrigger)))
 	f.Add([]byte("kind: List\nitems: [null]"))
 	f.Add([]byte("a: &a [*a]"))
+	f.Add([]byte(manifest("  fallback: {failureThreshold: 0, replicas: 3, behavior: scalingModifiers}" + formula("formula: 'float(a) ?? count([a, b], # > 1)', target: '2'"))))
+	f.Add([]byte(manifest(cloudWatch(metricOfQueue))))
+	f.Add([]byte(manifest("  triggers: [{type: cron, metricType: Value, metadata: {timezone: Europe/Berlin, start: 'TZ=UTC 0 8 * * *', end: 0 18 30 2 *, desiredReplicas: '3'}}]")))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		parsed, err := Parse(File{"fuzz", data})
 		var problems Problems
@@ -22,9 +25,25 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("an error that is no Problems: %v", err)
 		}
 		for _, o := range parsed.ScaledObjects {
-			d := Decide(&o, Observed{Replicas: 1, Current: 1, Readings: depth(11)}, noon())
-			if d.To < 0 || d.Reason == "" {
-				t.Fatalf("%+v: %+v", o, d)
+			for _, policy := range []Policy{PolicyDirect, PolicyKEDA} {
+				o.Policy = policy
+				for _, value := range []float64{-1, 0, 11} {
+					seen := Observed{Replicas: 1, Current: 1, Ready: 1}
+					for i := range o.Triggers {
+						switch trigger := &o.Triggers[i]; {
+						case trigger.Type == TypeCron:
+							seen.Readings = append(seen.Readings, trigger.CronReading(noon()))
+						case value < 0:
+							seen.Readings = append(seen.Readings, trigger.Failed(errTest))
+						default:
+							seen.Readings = append(seen.Readings, trigger.Reading(value))
+						}
+					}
+					d := Decide(&o, seen, noon())
+					if d.To < 0 || d.Reason == "" || d.Record().Why == "" {
+						t.Fatalf("%+v: %+v", o, d)
+					}
+				}
 			}
 		}
 	})
@@ -47,23 +66,44 @@ func invented(minimum, maximum, window uint16, rules uint8) *ScaledObject {
 	if rules&4 != 0 {
 		o.InitialCooldownPeriod = time.Minute
 	}
+	if rules&16 != 0 {
+		o.Policy = PolicyKEDA
+		if o.ScaleUp != nil && o.ScaleDown == nil {
+			o.ScaleDown = &ScalingRules{Implied: true, Window: 300 * time.Second, Select: SelectMax, Policies: []ScalingPolicy{percentOf(100, 15)}}
+		}
+		if o.ScaleDown != nil && o.ScaleUp == nil {
+			o.ScaleUp = &ScalingRules{Implied: true, Select: SelectMax, Policies: []ScalingPolicy{podsOf(4, 15), percentOf(100, 15)}}
+		}
+	}
+	if rules&32 != 0 && o.Min() > 1 {
+		o.IdleReplicaCount = number32(0)
+	}
+	if rules&64 != 0 {
+		o.Fallback = &Fallback{FailureThreshold: int32(window % 3), Replicas: int32(maximum % 9), Behavior: FallbackCurrentIfHigher}
+	}
 	return o
 }
 
 // The properties hold at every look of a random history.
 func FuzzDecide(f *testing.F) {
 	f.Add(uint16(0), uint16(5), uint16(300), uint8(0), uint8(3), []byte{3, 6, 11, 0, 0, 0, 255, 20})
+	f.Add(uint16(0), uint16(100), uint16(300), uint8(16), uint8(0), []byte{3, 255, 19, 200, 19, 19, 0, 0, 19, 255, 255})
+	f.Add(uint16(2), uint16(30), uint16(60), uint8(16+3+32+64), uint8(9), []byte{200, 19, 255, 19, 255, 19, 255, 0, 0, 19})
 	f.Add(uint16(1), uint16(40), uint16(15), uint8(3), uint8(9), []byte{200, 200, 0, 255, 0})
 	f.Fuzz(func(t *testing.T, minimum, maximum, window uint16, rules, start uint8, history []byte) {
 		o := invented(minimum, maximum, window, rules)
 		replicas, now := int32(start), noon()
 		var m Memory
+		if rules&128 != 0 {
+			m = Memory{Since: now, Created: now}
+		}
 		for _, h := range history {
 			now = now.Add(time.Duration(h%20) * time.Second)
 			seen := Observed{Replicas: replicas, Current: replicas, Readings: depth(float64(h) * 3), Memory: m}
 			if h == 255 {
-				seen.Readings = []Reading{failing(0)}
+				seen.Readings = []Reading{o.Triggers[0].Failed(errTest)}
 			}
+			failsOver := h == 255 && o.Fallback != nil // what was counted is lost too
 			before, err := json.Marshal(seen.Memory)
 			if err != nil {
 				t.Fatal(err)
@@ -79,12 +119,12 @@ func FuzzDecide(f *testing.F) {
 			if d.To != replicas && (d.To > o.MaxReplicaCount || d.To < o.Floor()) {
 				t.Fatalf("set to %d, outside %d…%d", d.To, o.Floor(), o.MaxReplicaCount)
 			}
-			if h == 255 && d.To < min(replicas, o.MaxReplicaCount) {
+			if h == 255 && o.Fallback == nil && d.To < min(replicas, o.MaxReplicaCount) {
 				t.Fatalf("a failed reading shrank %d to %d", replicas, d.To)
 			}
 			settled := seen
 			settled.Replicas, settled.Current, settled.Memory = d.To, d.To, d.MemoryAfter()
-			if second := Decide(o, settled, now); d.To > 0 && second.Changed() && o.ScaleUp == nil && o.ScaleDown == nil {
+			if second := Decide(o, settled, now); second.Changed() && (o.Policy == PolicyKEDA || d.To > 0 && o.ScaleUp == nil && o.ScaleDown == nil) {
 				t.Fatalf("deciding again at once: %d, then %d (%s; %s)", d.To, second.To, d.Record().Why, second.Record().Why)
 			}
 			deeper := seen
@@ -94,12 +134,12 @@ func FuzzDecide(f *testing.F) {
 			}
 			lost := seen
 			lost.Memory = Memory{}
-			if forgetful := Decide(o, lost, now); forgetful.To < d.To && forgetful.To < min(replicas, o.MaxReplicaCount) {
+			if forgetful := Decide(o, lost, now); !failsOver && forgetful.To < d.To && forgetful.To < min(replicas, o.MaxReplicaCount) {
 				t.Fatalf("without memory %d, with it %d, from %d", forgetful.To, d.To, replicas)
 			}
 			late := seen
 			late.Memory = m.Later(time.Minute)
-			if l := Decide(o, late, now); m.Known() && l.To < min(d.To, replicas) {
+			if l := Decide(o, late, now); m.Known() && m.Created.IsZero() && l.To < min(d.To, replicas) {
 				t.Fatalf("with what is stored %d, with what is known %d, from %d", l.To, d.To, replicas)
 			}
 			replicas, m = d.To, d.MemoryAfter()

@@ -109,17 +109,14 @@ func (d *Decision) sync(o *ScaledObject, seen *Observed, now time.Time) {
 // windows (horizontal.go stabilizeRecommendation…, Kubernetes 1.37) and by scaling policies.
 func (d *Decision) size(o *ScaledObject, spec int32, failed bool, now time.Time) {
 	m, p := &d.Memory, d.Proposal
-	switch {
-	case p < 0 || failed && p < spec:
+	if p < 0 || failed && p < spec {
 		// The HPA draws the same line: growing on partial readings is fine, shrinking is not.
 		d.To, _ = clamp(spec, d.Min, d.Max)
 		d.Reason = FailedGetExternalMetric
 		return
-	case spec > d.Max: // as the HPA: no window, no policies
-		d.To, d.Reason = d.Max, TooManyReplicas
-		m.recommend(p, now, d.downWindow(), d.upWindow())
-		return
 	}
+	above := spec > d.Max
+	spec = min(spec, d.Max) // neither windows nor policies hold what is above it
 
 	up, down, downWindow, upWindow := d.up, d.down, d.downWindow(), d.upWindow()
 	doubling := o.Policy == PolicyKEDA && up == nil // the HPA's way without a behavior
@@ -158,6 +155,8 @@ func (d *Decision) size(o *ScaledObject, spec int32, failed bool, now time.Time)
 		if o.Pause.ScaleIn {
 			d.To, d.Reason = spec, ScaledObjectPaused
 		}
+	case above:
+		d.Reason = TooManyReplicas
 	case hold > p && hold > d.Min:
 		d.Reason = ScaleDownStabilized
 	case p < d.Min:

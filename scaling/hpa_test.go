@@ -211,6 +211,10 @@ func TestProposalsOfOtherTriggers(t *testing.T) {
 			t.Errorf("§%s: %v / %v at %d: got %d, want %d", row.section, row.value, row.target, row.current, got, row.want)
 		}
 	}
+	o := keda()
+	if size, _ := o.propose(AverageValue, 11000, 5000, 3, &Observed{Current: 2}, nil, nil); size != 2 {
+		t.Errorf("§7.3: within the tolerance it is status, not spec: got %d, want 2", size)
+	}
 	// The edges of every tolerance are inside (§7.3).
 	for _, tolerance := range []float64{0, .01, .05, .1, .15, .2, .3, .5, 1} {
 		for target := int64(1); target <= 200; target++ {
@@ -304,5 +308,48 @@ func TestFailedReadingsAsTheHPA(t *testing.T) {
 	}
 	if why := d.Record().Why; !strings.Contains(why, "s0 could not be read; s1 could not be read; nothing shrinks") {
 		t.Error(why)
+	}
+}
+
+// §7.3: Value without any pod is an error to the HPA, which blocks shrinking as any other does.
+func TestValueWithoutPodsBlocks(t *testing.T) {
+	for _, policy := range []Policy{PolicyKEDA, PolicyDirect} {
+		o := keda(ofValue, func(o *ScaledObject) {
+			o.Policy = policy
+			o.Triggers = append(o.Triggers, Trigger{ID: "s1", Type: TypeSQS, SQS: SQSTrigger{QueueLength: 1}})
+		})
+		m := fresh()
+		m.LastSync = noon().Add(-time.Hour)
+		m.Since, m.Created = m.LastSync, m.LastSync
+		seen := Observed{Replicas: 5, Readings: []Reading{o.Triggers[0].Reading(9), o.Triggers[1].Reading(2)}, Memory: m}
+		if d := Decide(o, seen, noon()); d.To != 5 || d.Reason != FailedGetExternalMetric {
+			t.Errorf("%s: got %d %s, want 5", policy, d.To, d.Reason)
+		}
+	}
+}
+
+// Without memory nothing shrinks until the window and the longest period have passed, however short the window is.
+func TestNothingKnownHoldsForTheLongestPeriod(t *testing.T) {
+	for _, policy := range []Policy{PolicyKEDA, PolicyDirect} {
+		o := keda(behavior(ScalingRules{}, ScalingRules{Policies: []ScalingPolicy{podsOf(1, 60)}}), func(o *ScaledObject) { o.Policy = policy })
+		if got := sizes(o, 5, Memory{}, 15*time.Second, repeat(6, 0.0)); got[3] != 5 || got[4] != 4 {
+			t.Errorf("%s: got %v, want 4 after 60 s", policy, got)
+		}
+	}
+}
+
+func BenchmarkDecideAsKEDA(b *testing.B) {
+	o := keda()
+	m := fresh()
+	m.LastActive, m.LastPoll = noon(), noon()
+	now := noon()
+	for i := range 20 { // a full window, falling
+		now = now.Add(15 * time.Second)
+		m.recommend(int32(22-i), now, 300*time.Second, 0)
+	}
+	seen := Observed{Replicas: 5, Current: 5, Readings: []Reading{o.Triggers[0].Reading(5)}, Memory: m}
+	b.ReportAllocs()
+	for b.Loop() { // a poll and a sync
+		Decide(o, seen, now.Add(time.Second))
 	}
 }

@@ -128,6 +128,12 @@ func (m metadata) boolean(key string, otherwise bool) bool {
 	return b
 }
 
+func (m metadata) pass(keys ...string) {
+	for _, key := range keys {
+		m.read[key] = true
+	}
+}
+
 func (m metadata) refuse(key, why string) {
 	if m.text(key) != "" {
 		m.problem(key, "%s", why)

@@ -65,9 +65,10 @@ func parseModifiers(f fields, triggers []Trigger) *ScalingModifiers {
 	environment := map[string]float64{}
 	for i, t := range triggers {
 		if t.Name == "" {
-			check.problem("spec.triggers["+strconv.Itoa(i)+"].name", "is required with scalingModifiers: the formula knows triggers by their names")
+			check.note("spec.triggers["+strconv.Itoa(i)+"].name", "is not written, so the formula cannot use the trigger: it has no effect but when it fails, in KEDA either")
+		} else {
+			environment[t.Name] = -1 // what KEDA tries formulas with
 		}
-		environment[t.Name] = -1 // what KEDA tries formulas with
 		s.names = append(s.names, t.Name)
 	}
 	switch {

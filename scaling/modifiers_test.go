@@ -91,3 +91,16 @@ func TestThousandthsAreCut(t *testing.T) {
 		}
 	}
 }
+
+// §10: with one trigger in fallback KEDA forgets that another fails too; policy direct does not shrink on it.
+func TestAFallbackHidesAnotherFailure(t *testing.T) {
+	for policy, want := range map[Policy]int32{PolicyKEDA: 4, PolicyDirect: 8} {
+		o := modified(t, policy, "formula: a + b, target: '2'", "  minReplicaCount: 1\n  fallback: {failureThreshold: 3, replicas: 4}\n")
+		m := failedBefore(0)
+		m.Failures = []Failure{{"a", 9, noon().Add(-time.Hour)}}
+		d := Decide(o, Observed{Replicas: 8, Current: 8, Readings: []Reading{o.Triggers[0].Failed(errTest), o.Triggers[1].Failed(errTest)}, Memory: m}, noon())
+		if d.To != want {
+			t.Errorf("%s: got %d %s, want %d", policy, d.To, d.Reason, want)
+		}
+	}
+}

@@ -28,7 +28,12 @@ type Manifests struct {
 
 // Parse reads, defaults and validates every ScaledObject in the files and resolves what it refers to.
 // The error, if any, is [Problems]: every problem of every file at once, each with its file, object and path.
-func Parse(files ...File) (Manifests, error) {
+func Parse(files ...File) (Manifests, error) { return parseFiles(files, true) }
+
+// ParseWithoutCredentials is Parse for who reads no trigger: it does not ask with whose credentials that would be.
+func ParseWithoutCredentials(files ...File) (Manifests, error) { return parseFiles(files, false) }
+
+func parseFiles(files []File, credentials bool) (Manifests, error) {
 	var documents []document
 	var problems Problems
 	for _, file := range files {
@@ -38,7 +43,7 @@ func Parse(files ...File) (Manifests, error) {
 			problems = append(problems, Problem{File: file.Name, Message: err.Error()})
 		}
 	}
-	parsed, err := parse(documents)
+	parsed, err := parse(documents, credentials)
 	var more Problems
 	if errors.As(err, &more) {
 		problems = append(problems, more...)
@@ -59,7 +64,7 @@ func ParseJSON(objects ...json.RawMessage) (Manifests, error) {
 		}
 		documents = append(documents, document{body: body})
 	}
-	return parse(documents)
+	return parse(documents, true)
 }
 
 // Documents splits files into the objects they hold, each as JSON, in order; kind: List is opened.
@@ -168,7 +173,7 @@ func (n name) String() string {
 }
 
 // parse is two passes: what ScaledObjects refer to first, then they themselves.
-func parse(documents []document) (Manifests, error) {
+func parse(documents []document, credentials bool) (Manifests, error) {
 	var all Manifests
 	var problems Problems
 	known := authentications{}
@@ -184,6 +189,9 @@ func parse(documents []document) (Manifests, error) {
 		default:
 			problems = append(problems, Problem{d.file, "", "kind", fmt.Sprintf("must be ScaledObject, TriggerAuthentication or ClusterTriggerAuthentication of keda.sh/v1alpha1, got %s", kind)})
 		}
+	}
+	if !credentials {
+		known = nil
 	}
 	workloads := map[string]name{}
 	names := map[name]bool{}

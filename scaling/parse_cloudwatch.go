@@ -20,7 +20,7 @@ func parseCloudWatch(m metadata) CloudWatchTrigger {
 		ActivationTargetMetricValue: m.number("activationTargetMetricValue", 0),
 		MinMetricValue:              m.requiredNumber("minMetricValue"),
 		IgnoreNullValues:            m.boolean("ignoreNullValues", true),
-		Period:                      time.Duration(m.whole("metricStatPeriod", 300, 1, 86400)) * time.Second,
+		Period:                      time.Duration(m.whole("metricStatPeriod", 300, 1, math.MaxInt32)) * time.Second,
 		Collection:                  time.Duration(m.whole("metricCollectionTime", 300, 0, math.MaxInt32)) * time.Second,
 		EndOffset:                   time.Duration(m.whole("metricEndTimeOffset", 0, math.MinInt32, math.MaxInt32)) * time.Second,
 	}

@@ -171,13 +171,16 @@ func TestParseModifiers(t *testing.T) {
 		{"NaN", formula("formula: a, target: NaN, activationTarget: NaN"), []string{at + "target: must be a number above 0", at + "activationTarget: must be a number"}},
 		{"Utilization", formula("formula: a, target: '2', metricType: Utilization"), []string{at + "metricType: must be AverageValue or Value"}},
 		{"too long", formula("formula: '" + strings.Repeat("(", 20000) + "', target: '2'"), []string{at + "formula: must have at most 10000 characters"}},
-		{"triggers without names", "  advanced: {scalingModifiers: {formula: a, target: '1'}}\n" + sqsTrigger, []string{"spec.triggers[0].name: is required", at + "formula: must be"}},
+		{"triggers without names", "  advanced: {scalingModifiers: {formula: a, target: '1'}}\n" + sqsTrigger, []string{at + "formula: must be an expression over the triggers' names that gives a number: unknown name a"}},
 	} {
 		expect(t, row.rule, refused(row.spec), row.want...)
 	}
 	o, _ := accepted(t, formula("formula: a + b, target: '2.5009', activationTarget: '2'"))
 	if m := o.Modifiers; m.Target != 2.5 || m.ActivationTarget != 2 || m.MetricType != AverageValue {
 		t.Errorf("got %+v", m)
+	}
+	if _, notes := accepted(t, strings.Replace(formula("formula: a, target: '2'"), "name: b, ", "", 1)); len(notes) != 1 || notes[0].Path != "spec.triggers[1].name" {
+		t.Errorf("a trigger the formula cannot use: %v", notes)
 	}
 	if o, _ := accepted(t, formula("")); o.Modifiers != nil {
 		t.Error("an empty object counts as none")
@@ -291,6 +294,10 @@ func TestNotDeployable(t *testing.T) {
 		if got := NotDeployable([]ScaledObject{o}); len(got) != 1 || got[0].Path != row.want {
 			t.Errorf("%s: got %v", row.rule, got)
 		}
+	}
+	o, _ := accepted(t, strings.Replace(sqsTrigger, "{name: leda}", "{name: mine, kind: ClusterTriggerAuthentication}", 1), "{apiVersion: keda.sh/v1alpha1, kind: ClusterTriggerAuthentication, metadata: {name: mine}, spec: {secretTargetRef: [{parameter: awsAccessKeyID, name: a, key: b}, {parameter: awsSecretAccessKey, name: a, key: c}]}}")
+	if got := NotDeployable([]ScaledObject{o}); len(got) != 1 {
+		t.Errorf("a key from the namespace of cluster objects: got %v", got)
 	}
 	if o, _ := accepted(t, sqsTrigger); len(NotDeployable([]ScaledObject{o})) > 0 {
 		t.Error("a queue is read")

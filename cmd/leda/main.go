@@ -1,5 +1,5 @@
-// Command leda is the command line: it tells whether ScaledObjects are something Leda would run, and
-// which Kubernetes rights they need.
+// Command leda is the command line: it tells whether ScaledObjects are something Leda would run, which
+// Kubernetes rights they need, and what sizes they would have come to.
 package main
 
 import (
@@ -24,6 +24,8 @@ const usage = `leda scales Kubernetes workloads on EKS from the depth of SQS que
 
   leda validate [FILE…]   is this ScaledObject something Leda would run?
   leda rbac [FILE…]       the Kubernetes rights these ScaledObjects need, for kubectl apply -f -
+  leda simulate -f FILE SERIES.csv
+                          replay a series of readings through the policy
 
 A FILE is YAML or JSON, a folder, or - for standard input; without one it is the folder scaledobjects.
 leda VERB -h shows an example.
@@ -44,6 +46,8 @@ func run(args []string, in io.Reader, out, problems io.Writer) int {
 		return validate(args, in, out, problems)
 	case "rbac":
 		return rbac(args, in, out, problems)
+	case "simulate":
+		return simulate(args, in, out, problems)
 	case "-h", "-help", "--help", "help":
 		fmt.Fprint(out, usage)
 		return exitFine

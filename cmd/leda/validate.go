@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+
+	"github.com/leda-autoscaler/leda/scaling"
 )
 
 const validateHelp = `leda validate [FILE…]: is this ScaledObject something Leda would run?
@@ -10,7 +12,7 @@ const validateHelp = `leda validate [FILE…]: is this ScaledObject something Le
 Prints every problem of every file at once, and notes what is accepted without effect.
 Exit status 0 fine, 2 not.
 
-  kubectl get scaledobjects,triggerauthentications -A -o yaml | leda validate -
+  kubectl get scaledobjects,triggerauthentications,clustertriggerauthentications -A -o yaml | leda validate -
 `
 
 func validate(args []string, in io.Reader, out, problems io.Writer) int {
@@ -24,6 +26,9 @@ func validate(args []string, in io.Reader, out, problems io.Writer) int {
 	}
 	for _, note := range parsed.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)
+	}
+	for _, problem := range scaling.NotDeployable(parsed.ScaledObjects) {
+		fmt.Fprintf(out, "note: %s\n", problem)
 	}
 	for _, o := range parsed.ScaledObjects {
 		fmt.Fprintf(out, "ScaledObject %s/%s: fine\n", o.Namespace, o.Name)
