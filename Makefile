@@ -10,7 +10,7 @@ raced := ./scaling/... ./kube/... ./lambda/... ./cmd/... ./integration/...
 
 .PHONY: help
 help: ## list what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 .PHONY: demo
 demo: prerequisites ## watch Leda scale a Deployment from an SQS queue, on this machine
@@ -48,6 +48,11 @@ $(bin)/golangci-lint: integration/lint/go.mod integration/lint/go.sum
 fuzz: ## fuzz what parses and decides, 30 s each
 	@for target in FuzzParse FuzzDecide FuzzMemory; do go test ./scaling -run '^$$' -fuzz "^$$target\$$" -fuzztime 30s -fuzzminimizetime 10x || exit; done
 	go test ./lambda -run '^$$' -fuzz '^FuzzParseWake$$' -fuzztime 30s -fuzzminimizetime 10x
+
+# Builds Kubernetes and KEDA, which takes minutes the first time. flags='-args -scenarios 100000 -seed 7' plays others.
+.PHONY: differential
+differential: ## compare random histories with the real HPA and KEDA (the first build takes minutes)
+	cd integration/hpa && CGO_ENABLED=0 go test -trimpath . $(flags)
 
 .PHONY: bench
 bench: ## measure Decide
