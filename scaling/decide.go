@@ -122,7 +122,7 @@ func (d *Decision) wake(o *ScaledObject, inFlightBefore bool, now time.Time) {
 		d.Reason = ScalerActive
 	}
 	if d.up != nil {
-		d.limitGrowth(d.up, d.Min, now)
+		d.limitGrowth(d.up, o.Policy, d.Min, now)
 	}
 	if d.Proposal >= 0 {
 		d.Memory.recommend(d.Proposal, now, d.downWindow(), d.upWindow())

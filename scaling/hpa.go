@@ -146,7 +146,7 @@ func (d *Decision) size(o *ScaledObject, spec int32, failed bool, now time.Time)
 		case doubling:
 			d.limitDoubling(spec)
 		case up != nil:
-			d.limitGrowth(up, max(spec, d.Min), now) // what is below min is lifted there first
+			d.limitGrowth(up, o.Policy, max(spec, d.Min), now) // what is below min is lifted there first
 		}
 	case d.To < spec:
 		if down != nil {

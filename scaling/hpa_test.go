@@ -353,3 +353,17 @@ func BenchmarkDecideAsKEDA(b *testing.B) {
 		Decide(o, seen, now.Add(time.Second))
 	}
 }
+
+// A policy that is meant as no limit stops the HPA for good: its sum leaves int32. Found by comparing
+// random histories with the real controller (Kubernetes 1.37).
+func TestAPolicyBeyondInt32(t *testing.T) {
+	for policy, want := range map[Policy]int32{PolicyKEDA: 1, PolicyDirect: 50} {
+		o := with(with(orders(), max100), func(o *ScaledObject) {
+			o.Policy, o.ScaleUp = policy, &ScalingRules{Select: SelectMax, Policies: []ScalingPolicy{{Value: 2147483647, Period: 15 * time.Second}}}
+		})
+		d := Decide(o, Observed{Replicas: 1, Current: 1, Ready: 1, Readings: depth(250)}.known(), noon())
+		if d.To != want {
+			t.Errorf("policy %s: got %d, want %d (%s)", policy, d.To, want, d.Record().Why)
+		}
+	}
+}

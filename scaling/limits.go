@@ -15,7 +15,7 @@ func (d *Decision) limitDoubling(spec int32) {
 
 // limitGrowth holds d.To to what scaleUp's policies allow from start
 // (horizontal.go calculateScaleUpLimitWithScalingRules, Kubernetes 1.37).
-func (d *Decision) limitGrowth(rules *ScalingRules, start int32, now time.Time) {
+func (d *Decision) limitGrowth(rules *ScalingRules, policy Policy, start int32, now time.Time) {
 	limit := start
 	if rules.Select != SelectDisabled {
 		least := rules.Select == SelectMin
@@ -26,6 +26,9 @@ func (d *Decision) limitGrowth(rules *ScalingRules, start int32, now time.Time) 
 				proposed = math.Ceil(at * (1 + float64(p.Value)/100))
 			}
 			n := int32(min(proposed, math.MaxInt32))
+			if policy == PolicyKEDA && !p.Percent {
+				n = int32(at) + p.Value // wraps around as the HPA's sum does: 2147483647 pods are none
+			}
 			if i == 0 || least == (n < limit) {
 				limit = n
 			}
