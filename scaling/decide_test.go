@@ -314,6 +314,14 @@ func TestRecordShowsTheArithmetic(t *testing.T) {
 	}
 }
 
+func TestWhySaysWhatTheToleranceDid(t *testing.T) {
+	o := with(orders(), func(o *ScaledObject) { o.Policy = PolicyKEDA })
+	d := Decide(o, Observed{Replicas: 2, Current: 2, Ready: 2, Readings: depth(11)}.known(), noon())
+	if got, want := d.Record().Why, "s0: 11 / 5 a replica = 2.2 → 3; 2 is within the tolerance; within 1…5: stays 2"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func BenchmarkDecide(b *testing.B) {
 	o := orders()
 	m := Memory{Since: noon().Add(-time.Hour), LastActive: noon()}

@@ -3,6 +3,7 @@ package scaling
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -146,6 +147,7 @@ func (r Record) LogValue() slog.Value {
 // why is the arithmetic of the decision.
 func (d Decision) why() string {
 	var parts []string
+	largest := int32(-1) // size that a quotient alone would ask for
 	for _, r := range d.Readings {
 		if r.Err != nil {
 			parts = append(parts, r.Trigger+" could not be read")
@@ -162,13 +164,19 @@ func (d Decision) why() string {
 		}
 		part := fmt.Sprintf("%s: %s / %s %s = %s", r.Trigger, number(r.Value), number(r.Target), share, number(quotient))
 		if r.MetricType == Value {
+			largest = math.MaxInt32 // its size depends on the pods that are ready
 			parts = append(parts, part)
 			continue
 		}
-		if ceiling := ceil(quotient); float64(ceiling) != quotient {
+		ceiling := ceil(quotient)
+		if float64(ceiling) != quotient {
 			part += " → " + strconv.Itoa(int(ceiling))
 		}
+		largest = max(largest, ceiling)
 		parts = append(parts, part)
+	}
+	if d.Proposal >= 0 && largest >= 0 && largest < math.MaxInt32 && d.Proposal != largest && d.Fallback < 0 {
+		parts = append(parts, fmt.Sprintf("%d is within the tolerance", d.Proposal))
 	}
 	if c := d.Composite; c != nil {
 		parts = append(parts, fmt.Sprintf("formula: %s / %s a replica", number(c.Value), number(c.Target)))

@@ -125,12 +125,14 @@ func (d *Decision) size(o *ScaledObject, spec int32, failed bool, now time.Time)
 	if !doubling {
 		hold = min(max(spec, low), high)
 	}
-	if settled := m.Since.Add(max(downWindow, down.longestPeriod())); m.Created.IsZero() && now.Before(settled) {
-		if hold <= spec {
-			hold, d.heldUntil = spec, settled // nothing is known of the time before this memory
-		}
-	} else if hold > p {
+	if hold > p {
 		d.heldUntil = m.lastAbove(hold - 1).Add(downWindow)
+	}
+	if settled := m.Since.Add(max(downWindow, down.longestPeriod())); m.Created.IsZero() && now.Before(settled) && hold <= spec {
+		hold = spec // nothing is known of the time before this memory
+		if settled.After(d.heldUntil) {
+			d.heldUntil = settled
+		}
 	}
 	m.recommend(p, now, downWindow, upWindow)
 
