@@ -81,7 +81,7 @@ func (s shell) orders(ctx context.Context) error {
 func (s shell) invoices(ctx context.Context) error {
 	s.say("\n## Queue invoices, 0 to 10 replicas; read with an access key from a Kubernetes Secret")
 	return s.play(ctx, "invoices", []chapter{
-		{"12 messages: 12 / 5 = 2.4, so from 0 straight to 3", send(12), 12, 3},
+		{"12 messages, one after the other: 12 / 5 = 2.4, so 3 in the end", send(12), 12, 3},
 		{"Drained: to 0 when cooldownPeriod (15 s here) has passed since the last active look", `aws sqs purge-queue --queue-url "$queue"`, 0, 0},
 	})
 }
