@@ -72,7 +72,7 @@ func (s *numbers) replicas(limit int32) int32 {
 }
 
 // rules is one direction of behavior, everything in it written or not. No policy is so large that the HPA's
-// sum overflows: TestSequences shows what becomes of that, and Leda takes it for no limit.
+// sum overflows: TestSequences shows what becomes of that, and policy keda does the same; direct takes it for no limit.
 func (s *numbers) rules() *autoscalingv2.HPAScalingRules {
 	r := &autoscalingv2.HPAScalingRules{}
 	if s.oneIn(2) {
