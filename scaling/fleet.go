@@ -14,12 +14,30 @@ type Fleet struct {
 	Clusters []Cluster `json:"clusters"`
 	// Objects are the ScaledObjects and TriggerAuthentications as they were written, as JSON.
 	Objects []json.RawMessage `json:"objects"`
+	// ClusterObjectNamespace is where what a ClusterTriggerAuthentication refers to is kept; KEDA's own
+	// namespace unless written.
+	ClusterObjectNamespace string `json:"clusterObjectNamespace,omitempty"`
+	Looks                  Looks  `json:"looks,omitzero"`
+}
+
+// Looks says how often the function looks at its targets.
+type Looks struct {
+	// OncePerTick makes a tick look once and return: cheapest, and half a minute late on average.
+	OncePerTick bool `json:"oncePerTick,omitempty"`
+	// GrowingSeconds and ShrinkingSeconds are the longest a target waits for its next look while it has work
+	// and may grow, and while it is at its maximum or may shrink. 1 to 60; 0 means 5 and 15.
+	GrowingSeconds   int `json:"growingSeconds,omitempty"`
+	ShrinkingSeconds int `json:"shrinkingSeconds,omitempty"`
 }
 
 // Cluster is an EKS cluster whose workloads are scaled.
 type Cluster struct {
 	Name   string `json:"name"`
 	Region string `json:"region"`
+
+	// RoleARN is the role that the cluster knows the function by, assumed by the function's own one; empty
+	// for the function's own. A cluster in another account needs it.
+	RoleARN string `json:"roleArn,omitempty"`
 
 	// Endpoint and CertificateAuthority (base64 of PEM) may be given; then DescribeCluster is not asked.
 	Endpoint             string `json:"endpoint,omitempty"`

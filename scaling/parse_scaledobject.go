@@ -2,6 +2,7 @@ package scaling
 
 import (
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -15,6 +16,8 @@ const (
 	defaultCooldownPeriod  = 300
 	defaultMaxReplicaCount = 100
 )
+
+const topicARN = `^arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[\w-]{1,256}$`
 
 func parseScaledObject(d document, known authentications) (ScaledObject, *checker) {
 	root, id, annotations, check := parseMetadata(d)
@@ -238,6 +241,10 @@ func readAnnotations(o *ScaledObject, annotations map[string]string, check *chec
 			}
 		case "leda.dev/cluster":
 			o.Cluster = value
+		case "leda.dev/doorbell":
+			if o.Doorbell = value; !regexp.MustCompile(topicARN).MatchString(value) {
+				check.problem(at(key), "must be the ARN of an SNS topic, arn:aws:sns:REGION:ACCOUNT:NAME, got %q", value)
+			}
 		case "autoscaling.keda.sh/paused":
 			o.Pause.Paused = truthy(value)
 		case "autoscaling.keda.sh/paused-scale-in":

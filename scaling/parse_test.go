@@ -73,7 +73,7 @@ items:
   metadata:
     name: orders
     namespace: shop
-    annotations: {leda.dev/policy: direct, leda.dev/cluster: blue, autoscaling.keda.sh/paused-scale-in: "yes", other: thing}
+    annotations: {leda.dev/policy: direct, leda.dev/cluster: blue, "leda.dev/doorbell": "arn:aws:sns:eu-west-1:123456789012:orders", autoscaling.keda.sh/paused-scale-in: "yes", other: thing}
   spec:
     scaleTargetRef: {apiVersion: argoproj.io/v1alpha1, kind: Rollout, name: web}
     pollingInterval: 10
@@ -123,6 +123,7 @@ items:
 		}},
 		ScaleDown: &ScalingRules{Window: 15 * time.Second, Select: SelectMin, Policies: []ScalingPolicy{{Percent: true, Value: 10, Period: time.Minute}}},
 		Pause:     Pause{ScaleIn: true},
+		Doorbell:  "arn:aws:sns:eu-west-1:123456789012:orders",
 		Triggers: []Trigger{{
 			ID: "fast", Name: "fast", Type: TypeSQS, MetricType: AverageValue,
 			SQS: SQSTrigger{
@@ -169,6 +170,10 @@ func TestParseNamesEveryProblem(t *testing.T) {
 		}},
 		{"no credentials", manifest("  triggers: [{type: aws-sqs-queue, metadata: {queueURL: orders, awsRegion: eu-west-1}}]"), []string{"f.yaml: ScaledObject shop/orders: spec.triggers[0].authenticationRef: no credentials"}},
 		{"an authentication that is not there", manifest("  triggers: [{type: aws-sqs-queue, authenticationRef: {name: other}, metadata: {queueURL: orders, awsRegion: eu-west-1}}]"), []string{"f.yaml: ScaledObject shop/orders: spec.triggers[0].authenticationRef.name: TriggerAuthentication shop/other is not among the files"}},
+		{"Leda's annotations", strings.Replace(manifest(sqsTrigger), "namespace: shop", `namespace: shop, annotations: {leda.dev/policy: fast, leda.dev/doorbell: orders}`, 1), []string{
+			`f.yaml: ScaledObject shop/orders: metadata.annotations[leda.dev/doorbell]: must be the ARN of an SNS topic, arn:aws:sns:REGION:ACCOUNT:NAME, got "orders"`,
+			`f.yaml: ScaledObject shop/orders: metadata.annotations[leda.dev/policy]: must be direct or keda, got "fast"`,
+		}},
 		{"one workload twice", manifest(sqsTrigger) + "---" + strings.Replace(manifest(sqsTrigger), "name: orders, namespace", "name: again, namespace", 1), []string{
 			"f.yaml: TriggerAuthentication shop/leda: is there twice",
 			"f.yaml: ScaledObject shop/again: spec.scaleTargetRef: Deployment orders is scaled by ScaledObject shop/orders already",

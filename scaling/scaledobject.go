@@ -35,6 +35,10 @@ type ScaledObject struct {
 	Pause           Pause
 	ForceActivation bool // annotation autoscaling.keda.sh/force-activation
 
+	// Doorbell is the ARN of an SNS topic that also feeds the queue, so that each message wakes the function
+	// (annotation leda.dev/doorbell); empty when not written.
+	Doorbell string
+
 	Bucket int // which of its namespace's memory ConfigMaps (leda-memory-<n>) keeps its memory
 
 	Triggers []Trigger
