@@ -35,6 +35,9 @@ type Cluster struct {
 	AWS aws.Config       // how EKS is asked for the endpoint, and whose identity the cluster sees
 	Now func() time.Time // the clock that tokens are signed and aged by
 
+	// Wrap is put around what sends the requests to the API server; nil for nothing.
+	Wrap func(http.RoundTripper) http.RoundTripper
+
 	mu     sync.Mutex
 	client *rest.RESTClient
 	tokens *TokenSource
@@ -92,6 +95,9 @@ func (c *Cluster) connect(ctx context.Context) (*rest.RESTClient, error) {
 		c.tokens = &TokenSource{Cluster: c.Name, Region: c.Region, Credentials: c.AWS.Credentials}
 	}
 	client, err := newClient(endpoint, roots, func(next http.RoundTripper) http.RoundTripper {
+		if c.Wrap != nil {
+			next = c.Wrap(next)
+		}
 		return &authenticator{tokens: c.tokens, now: c.Now, next: next}
 	})
 	if err != nil {

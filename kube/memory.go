@@ -59,7 +59,9 @@ type Recollection struct {
 	Memory scaling.Memory // what to decide by
 	Stored scaling.Memory // what others can read
 	Broken error          // what is stored could not be understood, and counts as lost
-	text   string
+	// Foreign says that another process wrote it, and this one has decided nothing upon it yet.
+	Foreign bool
+	text    string
 }
 
 // Recall returns a target's memory, reading the ConfigMap the first time.
@@ -73,14 +75,30 @@ func (b *Bucket) Recall(ctx context.Context, target string) (Recollection, error
 			return Recollection{}, err
 		}
 	}
+	return b.recollect(target), nil
+}
+
+// Refresh is Recall with the ConfigMap read anew.
+func (b *Bucket) Refresh(ctx context.Context, target string) (Recollection, error) {
+	if err := b.take(ctx); err != nil {
+		return Recollection{}, err
+	}
+	defer b.giveBack()
+	if err := b.load(ctx); err != nil {
+		return Recollection{}, err
+	}
+	return b.recollect(target), nil
+}
+
+func (b *Bucket) recollect(target string) Recollection {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := b.entries[target]
-	r := Recollection{Memory: e.exact, Stored: e.stored, Broken: e.broken, text: e.text}
+	r := Recollection{Memory: e.exact, Stored: e.stored, Broken: e.broken, Foreign: e.text != "" && !e.exact.Known(), text: e.text}
 	if !r.Memory.Known() {
 		r.Memory = e.stored
 	}
-	return r, nil
+	return r
 }
 
 // Keep notes in this process what need not be stored yet. It goes along with the bucket's next write.

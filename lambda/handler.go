@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"log/slog"
-	"sync"
+	"runtime/debug"
+	"slices"
 	"time"
 )
 
@@ -17,7 +20,7 @@ const (
 	// early is how much sooner than due a look may be, to come before lastLook and not after the next tick.
 	early = time.Second
 
-	// concurrency bounds how many targets are looked at side by side.
+	// concurrency bounds how many targets of a cluster are looked at side by side.
 	concurrency = 64
 )
 
@@ -29,10 +32,12 @@ func secondLooks() []time.Duration {
 
 // handler is the function. What it keeps between invocations saves time and requests; nothing rests on it.
 type handler struct {
-	targets []*target
-	meter   *meter
-	log     *slog.Logger
-	now     func() time.Time
+	targets     []*target
+	meter       *meter
+	oncePerTick bool // a tick looks once at what is due, and returns
+	calls       *calls
+	log         *slog.Logger
+	now         func() time.Time
 }
 
 // report is the answer to an invocation.
@@ -43,115 +48,114 @@ type report struct {
 	Decisions []outcome `json:"decisions,omitempty"` // the last one of each target; not for ticks
 }
 
-// handle serves one event. The error says that the event could not be understood; a target's failure is
-// its own, and is in its line and in the report.
-func (h *handler) handle(ctx context.Context, event json.RawMessage) (report, error) {
-	began := h.now()
-	w, err := parseWake(event)
-	if err != nil {
-		h.log.ErrorContext(ctx, "event", "error", err.Error())
-		return report{}, err
-	}
-	targets, err := w.of(h.targets)
-	if err != nil {
+// handle serves one event. The error says what could not be understood of it; a target's failure is its
+// own, and is in its line and in the report.
+func (h *handler) handle(ctx context.Context, text json.RawMessage) (report, error) {
+	began, calls := h.now(), h.calls.sent.Load()
+	w, err := parseWake(text)
+	targets, unknown := w.of(h.targets)
+	if err = errors.Join(err, unknown); err != nil {
 		h.log.ErrorContext(ctx, "event", "error", err.Error())
 	}
 	var r report
-	if w.tick {
-		ctx, cancel := context.WithDeadline(ctx, began.Add(lastWord))
-		defer cancel()
-		h.keepLooking(ctx, targets, began.Add(lastLook), &r)
-	} else {
-		h.answer(ctx, targets, w.dryRun, &r)
+	switch {
+	case w.tick:
+		h.keepLooking(ctx, targets, began, &r)
+	case len(targets) > 0:
+		h.answer(ctx, targets, w.dryRun, began, &r)
+	case err != nil:
+		if w.queued {
+			return r, nil
+		}
+		return r, err
 	}
 	h.log.InfoContext(ctx, "done", "targets", len(targets), "looks", r.Looks, "changed", r.Changed, "failed", r.Failed,
-		"took_ms", h.now().Sub(began).Milliseconds())
+		"calls", h.calls.sent.Load()-calls, "took_ms", h.now().Sub(began).Milliseconds())
+	if w.queued {
+		// The doorbell has been heard. With an error SQS would ring again for what no target answers to.
+		return r, nil
+	}
 	return r, err
 }
 
-// keepLooking looks at each target when it is due, until the last moment for a look. It returns at once
-// when nothing more is due by then.
-func (h *handler) keepLooking(ctx context.Context, targets []*target, last time.Time, r *report) {
-	for now := h.now(); !now.After(last); now = h.now() {
-		due, next := whatIsDue(targets, now, last)
-		if len(due) > 0 {
-			h.pass(ctx, due, false, r)
-		} else if next.After(last) || !sleep(ctx, next.Sub(now)) {
-			return
-		}
-	}
-}
-
-// whatIsDue returns the targets to look at now, and when the next of the others is to be looked at.
-func whatIsDue(targets []*target, now, last time.Time) (due []*target, next time.Time) {
-	next = last.Add(1)
+// keepLooking looks at each target when it is due, until the last moment for a look. It returns when
+// nothing more is due by then.
+func (h *handler) keepLooking(ctx context.Context, targets []*target, began time.Time, r *report) {
+	ctx, cancel := context.WithDeadline(ctx, began.Add(lastWord))
+	defer cancel()
+	last := began.Add(lastLook)
+	var first []turn
 	for _, t := range targets {
-		at := t.due
-		if at.After(last) && at.Sub(last) <= early {
-			at = last
-		}
-		if !at.After(now) {
-			due = append(due, t)
-		} else if at.Before(next) {
-			next = at
+		if at := t.turn(last); !at.After(last) {
+			first = append(first, turn{target: t, at: at})
 		}
 	}
-	return due, next
+	if h.oncePerTick {
+		first = slices.DeleteFunc(first, func(t turn) bool { return t.at.After(began) })
+	}
+	rota{now: h.now, last: last, look: func(ctx context.Context, t turn) outcome {
+		return h.lookAndTell(ctx, t.target, false)
+	}, again: func(l looked) (time.Time, bool) {
+		if l.skipped {
+			return time.Time{}, false
+		}
+		r.count(l.outcome)
+		l.target.due = l.target.next(l.outcome.decision, l.began)
+		return l.target.turn(last), !h.oncePerTick
+	}}.run(ctx, first)
 }
 
 // answer looks at the targets of a doorbell at once, and again where the queue still reads inactive.
-func (h *handler) answer(ctx context.Context, targets []*target, dryRun bool, r *report) {
-	began := h.now()
-	latest := map[string]outcome{}
-	waiting := targets
-	for _, again := range append([]time.Duration{0}, secondLooks()...) {
-		if len(waiting) == 0 || !sleep(ctx, began.Add(again).Sub(h.now())) {
-			break
-		}
-		var inactive []*target
-		for i, o := range h.pass(ctx, waiting, dryRun, r) {
-			latest[o.Target] = o
-			if o.decided && !o.Active && !dryRun {
-				inactive = append(inactive, waiting[i])
-			}
-		}
-		waiting = inactive
+func (h *handler) answer(ctx context.Context, targets []*target, dryRun bool, began time.Time, r *report) {
+	latest := make(map[*target]outcome, len(targets))
+	first := make([]turn, len(targets))
+	for i, t := range targets {
+		first[i] = turn{target: t, at: began}
 	}
+	rota{now: h.now, last: began.Add(lastLook), look: func(ctx context.Context, t turn) outcome {
+		return h.lookAndTell(ctx, t.target, dryRun)
+	}, again: func(l looked) (time.Time, bool) {
+		if l.skipped {
+			return time.Time{}, false
+		}
+		r.count(l.outcome)
+		latest[l.target] = l.outcome
+		if dryRun {
+			return time.Time{}, false
+		}
+		l.target.due = l.target.next(l.outcome.decision, l.began)
+		if !l.outcome.decided || l.outcome.Active || l.nth >= len(secondLooks()) {
+			return time.Time{}, false
+		}
+		return began.Add(secondLooks()[l.nth]), true
+	}}.run(ctx, first)
 	for _, t := range targets {
-		if o, ok := latest[t.ID()]; ok {
+		if o, ok := latest[t]; ok {
 			r.Decisions = append(r.Decisions, o)
 		}
 	}
 }
 
-// pass looks at targets side by side and returns when all are done: an outcome for each.
-func (h *handler) pass(ctx context.Context, targets []*target, dryRun bool, r *report) []outcome {
-	outcomes := make([]outcome, len(targets))
-	places := make(chan struct{}, concurrency)
-	var all sync.WaitGroup
-	for i, t := range targets {
-		places <- struct{}{}
-		all.Go(func() {
-			defer func() { <-places }()
-			began := h.now()
-			outcomes[i] = h.look(ctx, t, dryRun)
-			h.tell(ctx, t, outcomes[i], dryRun)
-			if !dryRun {
-				t.due = t.next(outcomes[i].decision, began)
-			}
-		})
+func (r *report) count(o outcome) {
+	r.Looks++
+	if o.Changed {
+		r.Changed++
 	}
-	all.Wait()
-	for _, o := range outcomes {
-		r.Looks++
-		if o.Changed {
-			r.Changed++
-		}
-		if o.Error != "" {
-			r.Failed++
-		}
+	if o.Error != "" {
+		r.Failed++
 	}
-	return outcomes
+}
+
+// lookAndTell is a look and its line in the log. A fault in our own code is that look's failure and no other's.
+func (h *handler) lookAndTell(ctx context.Context, t *target, dryRun bool) (o outcome) {
+	began := h.now()
+	defer func() {
+		if fault := recover(); fault != nil {
+			o = outcome{Target: t.ID(), Error: fmt.Sprintf("a fault in Leda, please report it: %v: %s", fault, debug.Stack()), took: h.now().Sub(began)}
+		}
+		h.tell(ctx, t, o, dryRun)
+	}()
+	return h.look(ctx, t, dryRun)
 }
 
 // tell logs the record of a look, if there is anything new in it.
@@ -165,6 +169,9 @@ func (h *handler) tell(ctx context.Context, t *target, o outcome, dryRun bool) {
 		attrs = append(attrs, slog.Attr{Value: o.LogValue()}) // no key: its attributes stand beside the others
 	}
 	level := slog.LevelInfo
+	if o.Outside != "" {
+		attrs = append(attrs, slog.String("outside", o.Outside))
+	}
 	if o.Memory != "" {
 		level = slog.LevelWarn
 		attrs = append(attrs, slog.String("memory", o.Memory))
@@ -180,19 +187,7 @@ func (h *handler) tell(ctx context.Context, t *target, o outcome, dryRun bool) {
 		t.told, t.reason, t.active, t.failed = now, o.Reason, o.Active, o.failed()
 	}
 	h.log.LogAttrs(ctx, level, "decision", attrs...)
-}
-
-// sleep waits, and says whether it could: false when ctx ended first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	if d <= 0 {
-		return ctx.Err() == nil
-	}
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
+	if warning := t.owner.warning(t.Namespace, now); warning != "" && !dryRun {
+		h.log.WarnContext(ctx, "another owner", "target", o.Target, "warning", warning)
 	}
 }

@@ -26,9 +26,10 @@ const (
 type outcome struct {
 	Target string `json:"target"`
 	scaling.Record
-	Changed bool   `json:"changed"`          // the size was set
-	Error   string `json:"error,omitempty"`  // what was decided could not be done, or nothing could be decided
-	Memory  string `json:"memory,omitempty"` // what is wrong with the memory, which did not keep growth back
+	Changed bool   `json:"changed"`           // the size was set
+	Error   string `json:"error,omitempty"`   // what was decided could not be done, or nothing could be decided
+	Memory  string `json:"memory,omitempty"`  // what is wrong with the memory, which did not keep growth back
+	Outside string `json:"outside,omitempty"` // the size found is not the one that the last look left
 
 	decided  bool
 	decision scaling.Decision
@@ -55,6 +56,9 @@ func (h *handler) look(ctx context.Context, t *target, dryRun bool) outcome {
 	if err != nil {
 		o.Error = err.Error()
 	}
+	if o.decided && !dryRun {
+		t.owner.leaves(o, h.now())
+	}
 	o.took = h.now().Sub(began)
 	return o
 }
@@ -78,6 +82,12 @@ func (h *handler) decideAndDo(ctx context.Context, t *target, dryRun bool) (outc
 	if scaleErr != nil {
 		return outcome{}, scaleErr
 	}
+	outside := t.owner.known && workload.Replicas != t.owner.size
+	if outside {
+		// Perhaps another process of ours was at work. Then it has written memory too.
+		memory, memoryErr = t.memory.Refresh(ctx, t.Name)
+		outside = memoryErr == nil && !memory.Foreign
+	}
 
 	// Without its memory a target is decided upon as if nothing were known of it, which never shrinks.
 	now := h.now()
@@ -85,6 +95,9 @@ func (h *handler) decideAndDo(ctx context.Context, t *target, dryRun bool) (outc
 		Replicas: workload.Replicas, Current: workload.Current, Readings: readings, Memory: memory.Memory,
 	}, now)
 	o := outcome{decided: true, decision: d}
+	if outside {
+		o.Outside = fmt.Sprintf("someone else changed it from %d to %d", t.owner.size, workload.Replicas)
+	}
 	if memoryErr == nil {
 		memoryErr = memory.Broken
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,6 +23,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // queueService answers GetQueueAttributes as SQS does; the real SDK asks it.
 type queueService struct {
 	attributes map[string]string
+	mu         sync.Mutex
 	failures   int // answers that are errors, before the good ones
 	asked      []struct {
 		QueueUrl       string
@@ -43,6 +45,8 @@ func (q *queueService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	q.asked = append(q.asked, asked)
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	if q.failures > 0 {

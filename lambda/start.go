@@ -37,6 +37,8 @@ func start(getenv func(string) string, log *slog.Logger) (*handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	calls := &calls{}
+	client.Transport = calls.around(client.Transport)
 	identity := aws.Config{
 		Region:      getenv("AWS_REGION"),
 		HTTPClient:  client,
@@ -53,13 +55,15 @@ func start(getenv func(string) string, log *slog.Logger) (*handler, error) {
 	}
 	clusters := map[string]*kube.Cluster{}
 	for _, c := range fleet.Clusters {
-		clusters[c.Name] = &kube.Cluster{Cluster: c, AWS: service("EKS"), Now: now}
+		clusters[c.Name] = &kube.Cluster{Cluster: c, AWS: service("EKS"), Now: now, Wrap: calls.around}
 	}
 	return &handler{
-		targets: newTargets(manifests.ScaledObjects, clusters),
-		meter:   &meter{aws: service("SQS"), now: now},
-		log:     log,
-		now:     now,
+		targets:     newTargets(manifests.ScaledObjects, fleet.Looks, clusters),
+		oncePerTick: fleet.Looks.OncePerTick,
+		meter:       &meter{aws: service("SQS"), now: now},
+		calls:       calls,
+		log:         log,
+		now:         now,
 	}, nil
 }
 

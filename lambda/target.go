@@ -15,6 +15,8 @@ type target struct {
 	cluster *kube.Cluster
 	memory  *kube.Bucket
 
+	owner  owner
+	looks  scaling.Looks
 	due    time.Time      // when to look next; zero means at once
 	told   time.Time      // when its last line was logged
 	active bool           // what that line said
@@ -23,7 +25,7 @@ type target struct {
 }
 
 // newTargets places every target with its cluster and its memory.
-func newTargets(objects []scaling.ScaledObject, clusters map[string]*kube.Cluster) []*target {
+func newTargets(objects []scaling.ScaledObject, looks scaling.Looks, clusters map[string]*kube.Cluster) []*target {
 	type place struct {
 		cluster, namespace string
 		bucket             int
@@ -36,7 +38,7 @@ func newTargets(objects []scaling.ScaledObject, clusters map[string]*kube.Cluste
 		if buckets[p] == nil {
 			buckets[p] = kube.NewBucket(clusters[o.Cluster], o.Namespace, o.Bucket)
 		}
-		targets[i] = &target{ScaledObject: o, cluster: clusters[o.Cluster], memory: buckets[p]}
+		targets[i] = &target{ScaledObject: o, looks: looks, cluster: clusters[o.Cluster], memory: buckets[p]}
 	}
 	return targets
 }
@@ -47,6 +49,15 @@ func (t *target) shard(shards int) int {
 	h := fnv.New32a()
 	h.Write([]byte(t.Cluster + "/" + t.Namespace + "/" + strconv.Itoa(t.Bucket)))
 	return int(h.Sum32() % uint32(shards))
+}
+
+// turn is when to look at the target in an invocation whose last moment for a look is known. A look due just
+// after it comes at it instead of after the next tick; not so in policy keda, where nothing would be due yet.
+func (t *target) turn(last time.Time) time.Time {
+	if t.Policy != scaling.PolicyKEDA && t.due.After(last) && t.due.Sub(last) <= early {
+		return last
+	}
+	return t.due
 }
 
 // next is when a target that was looked at is due again. Policy keda says so itself, to the instant: a
@@ -61,10 +72,7 @@ func (t *target) next(d scaling.Decision, began time.Time) time.Time {
 // interval is how long after a look the next one is due. What may have to grow is looked at often, what
 // may have to shrink now and then, the rest as its pollingInterval says.
 func (t *target) interval(d scaling.Decision) time.Duration {
-	const (
-		growing   = 5 * time.Second
-		shrinking = 15 * time.Second
-	)
+	growing, shrinking := t.looks.Growing(), t.looks.Shrinking()
 	switch {
 	case d.At.IsZero(): // nothing could be decided
 		return min(t.PollingInterval, shrinking)
@@ -79,6 +87,6 @@ func (t *target) interval(d scaling.Decision) time.Duration {
 // worthALine says whether a decision is logged: when it changes something, fails, gives another reason
 // than before or finds the target newly active or inactive, and once a minute while it is active.
 func (t *target) worthALine(o outcome, now time.Time) bool {
-	return o.Changed || o.failed() || t.failed || o.Reason != t.reason || o.Active != t.active ||
+	return o.Changed || o.Outside != "" || o.failed() || t.failed || o.Reason != t.reason || o.Active != t.active ||
 		o.Active && now.Sub(t.told) >= time.Minute
 }

@@ -25,6 +25,11 @@ func TestInterval(t *testing.T) {
 		{"idle", scaling.Decision{At: time.Unix(1, 0)}, 30 * time.Second},
 		{"nothing could be decided", scaling.Decision{}, 15 * time.Second},
 	} {
+		slow := *target
+		slow.looks = scaling.Looks{GrowingSeconds: 10, ShrinkingSeconds: 20}
+		if got, want := slow.interval(row.decision), map[time.Duration]time.Duration{5 * time.Second: 10 * time.Second, 15 * time.Second: 20 * time.Second}[row.want]; want > 0 && got != want {
+			t.Errorf("%s, with looks of 10 s and 20 s: got %s, want %s", row.rule, got, want)
+		}
 		if got := target.interval(row.decision); got != row.want {
 			t.Errorf("%s: got %s, want %s", row.rule, got, row.want)
 		}
@@ -82,7 +87,11 @@ func TestTargetsByName(t *testing.T) {
 		{"in several clusters", []string{"ns0/t0"}, nil, "name it as CLUSTER/ns0/t0"},
 		{"one that is not there does not stop the others", []string{"ns0/none", "ns0/t2"}, []string{"demo/ns0/t2"}, `there is no target "ns0/none"`},
 	} {
-		targets, err := wake{targets: row.names}.of(fleet)
+		var rings []ring
+		for _, name := range row.names {
+			rings = append(rings, ring{target: name})
+		}
+		targets, err := wake{rings: rings}.of(fleet)
 		var got []string
 		for _, target := range targets {
 			got = append(got, target.ID())
@@ -93,6 +102,19 @@ func TestTargetsByName(t *testing.T) {
 		if (err == nil) != (row.err == "") || err != nil && !strings.Contains(err.Error(), row.err) {
 			t.Errorf("%s: got error %v, want %q", row.rule, err, row.err)
 		}
+	}
+}
+
+func TestTargetsByTopic(t *testing.T) {
+	const topic = "arn:aws:sns:eu-west-1:123456789012:orders"
+	fleet := fleetOf(3)
+	fleet[0].Doorbell, fleet[2].Doorbell = topic, topic
+	got, err := wake{rings: []ring{{topic: topic, target: "demo/ns0/t1"}, {topic: topic}}}.of(fleet)
+	if want := []*target{fleet[0], fleet[2], fleet[1]}; err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %v, %v, want all that the topic feeds, and the one named", got, err)
+	}
+	if _, err := (wake{rings: []ring{{topic: topic + "2"}}}).of(fleet); err == nil || !strings.Contains(err.Error(), "no target has topic "+topic+"2") {
+		t.Errorf("a topic that nobody has: got %v", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"time"
 )
 
 // Fleet is what one function looks after: the document that synth writes into the function's code
@@ -30,6 +31,32 @@ type Looks struct {
 	ShrinkingSeconds int `json:"shrinkingSeconds,omitempty"`
 }
 
+// Growing is how long a target with work that may grow waits at most.
+func (l Looks) Growing() time.Duration { return secondsOr(l.GrowingSeconds, 5) }
+
+// Shrinking is how long a target at its maximum, or one that may shrink, waits at most.
+func (l Looks) Shrinking() time.Duration { return secondsOr(l.ShrinkingSeconds, 15) }
+
+func secondsOr(n, otherwise int) time.Duration {
+	if n == 0 {
+		n = otherwise
+	}
+	return time.Duration(n) * time.Second
+}
+
+func (l Looks) problems() Problems {
+	var problems Problems
+	for _, s := range []struct {
+		path    string
+		seconds int
+	}{{"growingSeconds", l.GrowingSeconds}, {"shrinkingSeconds", l.ShrinkingSeconds}} {
+		if s.seconds < 0 || s.seconds > 60 {
+			problems = append(problems, Problem{Object: "looks", Path: s.path, Message: fmt.Sprintf("must be from 1 to 60, got %d", s.seconds)})
+		}
+	}
+	return problems
+}
+
 // Cluster is an EKS cluster whose workloads are scaled.
 type Cluster struct {
 	Name   string `json:"name"`
@@ -51,6 +78,9 @@ func (f Fleet) Targets() (Manifests, error) {
 	all, err := ParseJSON(f.Objects...)
 	if err != nil {
 		return Manifests{}, err
+	}
+	if problems := f.Looks.problems(); len(problems) > 0 {
+		return Manifests{}, problems
 	}
 	if problems := NotDeployable(all.ScaledObjects); len(problems) > 0 {
 		return Manifests{}, problems

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/leda-autoscaler/leda/scaling"
+)
+
+// diary runs a rota in which each look takes as long as is said, and returns when each began, in seconds.
+type diary map[string][]float64
+
+func play(t *testing.T, fleet []*target, takes map[string]time.Duration, last time.Duration, again func(looked) (time.Time, bool)) (began diary, took time.Duration) {
+	began = diary{}
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		type entry struct {
+			name string
+			at   float64
+		}
+		entries := make(chan entry, 10000)
+		turns := make([]turn, len(fleet))
+		for i, target := range fleet {
+			turns[i] = turn{target: target, at: start}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), lastWord)
+		defer cancel()
+		rota{now: time.Now, last: start.Add(last), look: func(ctx context.Context, turn turn) outcome {
+			entries <- entry{turn.target.Name, time.Since(start).Seconds()}
+			select {
+			case <-time.After(takes[turn.target.Name]):
+			case <-ctx.Done():
+			}
+			return outcome{Target: turn.target.Name}
+		}, again: again}.run(ctx, turns)
+		took = time.Since(start)
+		close(entries)
+		for e := range entries {
+			began[e.name] = append(began[e.name], e.at)
+		}
+	})
+	return began, took
+}
+
+func every(d time.Duration) func(looked) (time.Time, bool) {
+	return func(l looked) (time.Time, bool) { return l.began.Add(d), true }
+}
+
+func named(cluster string, names ...string) []*target {
+	var fleet []*target
+	for _, name := range names {
+		fleet = append(fleet, &target{ScaledObject: &scaling.ScaledObject{Cluster: cluster, Name: name}})
+	}
+	return fleet
+}
+
+func TestASlowTargetDelaysNoOther(t *testing.T) {
+	began, took := play(t, named("demo", "quick", "hangs"), map[string]time.Duration{"hangs": 10 * time.Second}, 20*time.Second, every(5*time.Second))
+	if want := []float64{0, 5, 10, 15, 20}; !slices.Equal(began["quick"], want) {
+		t.Errorf("beside one that hangs: looked at after %v s, want %v", began["quick"], want)
+	}
+	if want := []float64{0, 10, 20}; !slices.Equal(began["hangs"], want) {
+		t.Errorf("the one that hangs: looked at after %v s, want %v: not twice at once", began["hangs"], want)
+	}
+	if want := 30 * time.Second; took != want {
+		t.Errorf("over after %s, want %s: when the last look has ended", took, want)
+	}
+}
+
+func TestAClusterThatHangsTakesNoPlaceOfAnother(t *testing.T) {
+	down := named("down", "quiet")
+	takes := map[string]time.Duration{}
+	for i := range 3 * concurrency {
+		name := fmt.Sprintf("hangs%d", i)
+		down = append(down, named("down", name)...)
+		takes[name] = 10 * time.Second
+	}
+	began, _ := play(t, append(down, named("up", "quick")...), takes, 10*time.Second, every(5*time.Second))
+	if want := []float64{0, 5, 10}; !slices.Equal(began["quick"], want) {
+		t.Errorf("beside a cluster that hangs: looked at after %v s, want %v", began["quick"], want)
+	}
+	waited := 0
+	for name, at := range began {
+		if name != "quick" && at[0] > 0 {
+			waited++
+		}
+	}
+	if waited == 0 {
+		t.Error("all targets of the cluster that hangs were looked at at once: its places are not bounded")
+	}
+}
+
+func TestNoLookBeginsAfterTheLastMoment(t *testing.T) {
+	fleet := named("demo", "busy")
+	takes := map[string]time.Duration{}
+	for i := range 2 * concurrency {
+		name := fmt.Sprintf("slow%d", i)
+		fleet = append(fleet, named("demo", name)...)
+		takes[name] = 10 * time.Second
+	}
+	began, took := play(t, fleet, takes, 12*time.Second, every(11*time.Second))
+	for name, at := range began {
+		for _, s := range at {
+			if s > 12 {
+				t.Errorf("%s: looked at after %v s, the last moment is 12 s", name, s)
+			}
+		}
+	}
+	if took > 22*time.Second {
+		t.Errorf("over after %s", took)
+	}
+}
+
+func TestTheRotaEndsWithItsContext(t *testing.T) {
+	began, took := play(t, named("demo", "hangs"), map[string]time.Duration{"hangs": time.Hour}, time.Hour, every(time.Second))
+	if took != lastWord || len(began["hangs"]) != 1 {
+		t.Errorf("over after %s, looks at %v s; want the end of the context, %s", took, began["hangs"], lastWord)
+	}
+}
+
+func TestADoorbellsLooks(t *testing.T) {
+	var rang time.Time
+	began, took := play(t, named("demo", "inactive"), nil, lastLook, func(l looked) (time.Time, bool) {
+		if l.nth == 0 {
+			rang = l.at
+		}
+		if l.nth >= len(secondLooks()) {
+			return time.Time{}, false
+		}
+		return rang.Add(secondLooks()[l.nth]), true
+	})
+	if want := []float64{0, 1, 3, 7}; !slices.Equal(began["inactive"], want) || took != 7*time.Second {
+		t.Errorf("looked at after %v s, over after %s; want %v", began["inactive"], took, want)
+	}
+}
+
+func TestTurn(t *testing.T) {
+	last := time.Date(2026, 1, 5, 12, 0, 55, 0, time.UTC)
+	for _, row := range []struct {
+		rule   string
+		policy scaling.Policy
+		due    time.Duration // after the last moment for a look
+		want   time.Duration
+	}{
+		{"before the last moment", scaling.PolicyDirect, -5 * time.Second, -5 * time.Second},
+		{"just after it: looked at then, not 5 s and a tick later", scaling.PolicyDirect, 50 * time.Millisecond, 0},
+		{"well after it", scaling.PolicyDirect, 2 * time.Second, 2 * time.Second},
+		{"policy keda's loops are due to the instant", scaling.PolicyKEDA, 50 * time.Millisecond, 50 * time.Millisecond},
+	} {
+		target := &target{ScaledObject: &scaling.ScaledObject{Policy: row.policy}, due: last.Add(row.due)}
+		if got := target.turn(last).Sub(last); got != row.want {
+			t.Errorf("%s: got %s after the last moment, want %s", row.rule, got, row.want)
+		}
+	}
+}
