@@ -94,9 +94,9 @@ func TestMistakesInScaledObjectsFailSynth(t *testing.T) {
 		{
 			"a text that would be more than one queue in a policy",
 			map[string]string{"a.yaml": scaledObject("all", "orders-*", "eu-north-1") + scaledObject("any", "https://sqs.eu-north-1.amazonaws.com/*/orders", "*") + role},
-			`ScaledObject shop/all: spec.triggers[0].metadata.queueURL: must have a queue name that SQS allows (letters, digits, - and _, at most 80), got "orders-*"
-ScaledObject shop/any: spec.triggers[0].metadata.queueURL: must have an account of 12 digits, got "*"
-ScaledObject shop/any: spec.triggers[0].metadata.awsRegion: must have a region's name such as eu-west-1, got "*"`,
+			`scaledobjects/a.yaml: ScaledObject shop/all: spec.triggers[0].metadata.queueURL: must have a name that SQS allows (letters, digits, - and _, at most 80, with .fifo for a FIFO queue), got "orders-*"; write the queue's whole URL or its bare name
+scaledobjects/a.yaml: ScaledObject shop/any: spec.triggers[0].metadata.queueURL: must have an account of 12 digits, got "*"
+scaledobjects/a.yaml: ScaledObject shop/any: spec.triggers[0].metadata.awsRegion: must be a region's name such as eu-west-1, got "*"`,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -31,7 +31,9 @@ type Observed struct {
 	Memory   Memory    // what the last Decision asked to remember; the zero value when nothing is known
 }
 
-// Reason is why a decision came out as it did, in the words of the HPA's conditions and of KEDA.
+// Reason is why a decision came out as it did, in the words of the HPA's conditions and of KEDA. Of the HPA's it is
+// ScalingLimited's where a limit stands between what the readings ask for and the size, else AbleToScale's
+// where a window made something else of it.
 type Reason string
 
 // The HPA's reasons (pkg/controller/podautoscaler/horizontal.go, Kubernetes 1.37).
@@ -39,7 +41,7 @@ const (
 	DesiredWithinRange      Reason = "DesiredWithinRange"      // the size that the readings ask for
 	TooFewReplicas          Reason = "TooFewReplicas"          // they ask for less than minReplicaCount
 	TooManyReplicas         Reason = "TooManyReplicas"         // they ask for more than maxReplicaCount
-	ScaleUpStabilized       Reason = "ScaleUpStabilized"       // scaleUp's window holds growth back
+	ScaleUpStabilized       Reason = "ScaleUpStabilized"       // scaleUp's window holds growth back, all or some of it
 	ScaleDownStabilized     Reason = "ScaleDownStabilized"     // a higher recommendation within the window holds shrinking back
 	ScaleUpLimit            Reason = "ScaleUpLimit"            // scaleUp's policies allow less growth
 	ScaleDownLimit          Reason = "ScaleDownLimit"          // scaleDown's policies allow less shrinking

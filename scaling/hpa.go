@@ -125,8 +125,8 @@ func (d *Decision) size(o *ScaledObject, spec int32, failed bool, now time.Time)
 	if !doubling {
 		hold = min(max(spec, low), high)
 	}
-	if hold > p {
-		d.heldUntil = m.lastAbove(hold - 1).Add(downWindow)
+	if hold > p { // of what is above maxReplicaCount only the part that counts
+		d.heldUntil = m.lastAbove(min(hold, d.Max) - 1).Add(downWindow)
 	}
 	if settled := m.Since.Add(max(downWindow, down.longestPeriod())); m.Created.IsZero() && now.Before(settled) && hold <= spec {
 		hold = spec // nothing is known of the time before this memory
@@ -137,35 +137,36 @@ func (d *Decision) size(o *ScaledObject, spec int32, failed bool, now time.Time)
 	m.recommend(p, now, downWindow, upWindow)
 
 	d.To, d.Reason = clamp(hold, d.Min, d.Max)
-	switch {
-	case d.To > spec:
-		if hold < p {
-			d.Reason = ScaleUpStabilized
-		}
-		switch {
-		case o.Pause.ScaleOut:
-			d.To, d.Reason = max(spec, d.Min), ScaledObjectPaused
-		case doubling:
-			d.limitDoubling(spec)
-		case up != nil:
-			d.limitGrowth(up, o.Policy, max(spec, d.Min), now) // what is below min is lifted there first
-		}
-	case d.To < spec:
-		if down != nil {
-			d.limitShrinking(down, spec, now)
-		}
-		if o.Pause.ScaleIn {
-			d.To, d.Reason = spec, ScaledObjectPaused
-		}
-	case above:
-		d.Reason = TooManyReplicas
-	case hold > p && hold > d.Min:
-		d.Reason = ScaleDownStabilized
-	case p < d.Min:
-		d.Reason = TooFewReplicas
-	case hold < p && hold < d.Max:
-		d.Reason = ScaleUpStabilized
+	switch grows, shrinks := d.To > spec, d.To < spec; {
+	case grows && o.Pause.ScaleOut:
+		d.To, d.Reason = max(spec, d.Min), ScaledObjectPaused
+	case grows && doubling:
+		d.limitDoubling(spec)
+	case grows && up != nil:
+		d.limitGrowth(up, o.Policy, max(spec, d.Min), now) // what is below min is lifted there first
+	case shrinks && o.Pause.ScaleIn:
+		d.To, d.Reason = spec, ScaledObjectPaused
+	case shrinks && down != nil:
+		d.limitShrinking(down, spec, now)
 	}
+	switch {
+	case above && d.To == spec:
+		d.Reason = TooManyReplicas
+	case d.Reason == DesiredWithinRange || hold > p && p <= d.To && d.To < hold:
+		d.Reason = stabilized(p, hold)
+	}
+}
+
+// stabilized is the reason of a size that no limit stands in the way of, or only one that the
+// proposal itself would not have met: the window, if it made something else of the proposal.
+func stabilized(proposal, hold int32) Reason {
+	switch {
+	case hold > proposal:
+		return ScaleDownStabilized
+	case hold < proposal:
+		return ScaleUpStabilized
+	}
+	return DesiredWithinRange
 }
 
 func (d *Decision) downWindow() time.Duration { return windowOf(d.down, stabilizationWindow) }

@@ -367,3 +367,61 @@ func TestAPolicyBeyondInt32(t *testing.T) {
 		}
 	}
 }
+
+// §7.8: the HPA gives two reasons, ScalingLimited's for a limit and AbleToScale's for a window. The limit counts where one
+// stands between what the readings ask for and the size, else the window.
+func TestReasonIsWhatStandsBetweenProposalAndSize(t *testing.T) {
+	ago := func(seconds time.Duration, replicas int32) Recommendation {
+		return Recommendation{replicas, noon().Add(-seconds * time.Second)}
+	}
+	bounds := func(low, high int32) func(*ScaledObject) {
+		return func(o *ScaledObject) { o.MinReplicaCount, o.MaxReplicaCount = &low, high }
+	}
+	both := behavior(ScalingRules{Window: time.Minute, Policies: []ScalingPolicy{podsOf(100, 15)}}, ScalingRules{Window: 300 * time.Second})
+	policies := behavior(ScalingRules{}, ScalingRules{Window: 300 * time.Second, Policies: []ScalingPolicy{podsOf(1, 60)}})
+	for _, row := range []struct {
+		rule   string
+		o      *ScaledObject
+		from   int32
+		latest Recommendation
+		value  float64
+		want   int32
+		reason Reason
+		why    string
+	}{
+		{"A: at min, a window holds it there", keda(bounds(2, 9)), 2, ago(299, 2), 0, 2, ScaleDownStabilized, "until 12:00:01: stays 2"},
+		{"A: at min, and the window is over", keda(bounds(2, 9)), 2, ago(300, 2), 0, 2, TooFewReplicas, ""},
+		{"A: to min, where the window would have it less too", keda(bounds(3, 9)), 5, ago(60, 2), 0, 3, TooFewReplicas, ""},
+		{"A: at max, drained: the window", keda(bounds(1, 5)), 5, ago(60, 100), 0, 5, ScaleDownStabilized, "until 12:04:00: stays 5"},
+		{"A: at max, the readings still ask for more: the limit", keda(bounds(1, 5)), 5, ago(60, 100), 90, 5, TooManyReplicas, ""},
+		{"A: the window pulls up, no further than doubling", keda(), 4, ago(60, 100), 1, 8, ScaleDownStabilized, "until 12:04:00: 4 → 8"},
+		{"A: the readings ask for it: doubling", keda(), 4, ago(60, 100), 90, 8, ScaleUpLimit, ""},
+		{"A: down to what the window leaves", keda(), 9, ago(60, 6), 2, 6, ScaleDownStabilized, "9 → 6"},
+		{"B: at min, a window holds it there", keda(both, bounds(2, 9)), 2, ago(60, 2), 0, 2, ScaleDownStabilized, ""},
+		{"B: at max, scaleUp's window holds it there", keda(both, bounds(1, 9)), 9, ago(30, 9), 50, 9, ScaleUpStabilized, ""},
+		{"B: at max, scaleUp's window would let it grow", keda(both, bounds(1, 9)), 9, ago(30, 20), 50, 9, TooManyReplicas, ""},
+		{"B: up to what scaleUp's window leaves", keda(both), 2, ago(30, 6), 50, 6, ScaleUpStabilized, "2 → 6"},
+		{"B: down to what the window leaves", keda(both), 9, ago(60, 6), 2, 6, ScaleDownStabilized, "9 → 6"},
+		{"B: the window would let more go than the policies", keda(policies), 9, ago(60, 6), 2, 8, ScaleDownLimit, ""},
+		{"B: at max, drained: the window", keda(both, bounds(1, 5)), 5, ago(60, 100), 0, 5, ScaleDownStabilized, ""},
+	} {
+		for _, policy := range []Policy{PolicyKEDA, PolicyDirect} {
+			o := *row.o
+			if o.Policy = policy; policy == PolicyDirect && o.ScaleUp == nil {
+				continue // A is the HPA's own way
+			}
+			m := Memory{Since: noon().Add(-time.Hour), LastPoll: noon(), LastSync: noon().Add(-time.Minute), Latest: row.latest}
+			d := Decide(&o, Observed{Replicas: row.from, Current: row.from, Readings: []Reading{o.Triggers[0].Reading(row.value)}, Memory: m}, noon())
+			if d.To != row.want || d.Reason != row.reason || !strings.Contains(d.Record().Why, row.why) {
+				t.Errorf("%s, policy %s: got %d %s, want %d %s (%s)", row.rule, policy, d.To, d.Reason, row.want, row.reason, d.Record().Why)
+			}
+		}
+	}
+	// At max the hold ends with the last recommendation of at least max, not with the highest.
+	o := keda(bounds(1, 5))
+	m := Memory{Since: noon().Add(-time.Hour), LastPoll: noon(), LastSync: noon().Add(-time.Minute), Latest: ago(30, 7), Higher: []Recommendation{ago(60, 100)}}
+	d := Decide(o, Observed{Replicas: 5, Current: 5, Readings: []Reading{o.Triggers[0].Reading(0)}, Memory: m}, noon())
+	if why := d.Record().Why; !strings.Contains(why, "until 12:04:30: stays 5") {
+		t.Error(why)
+	}
+}

@@ -55,6 +55,7 @@ func parseCloudWatch(m metadata) CloudWatchTrigger {
 	if t.Collection == 0 && m.text("metricCollectionTime") == "0" {
 		m.note("metricCollectionTime", "is 0, as KEDA allows, but CloudWatch refuses such a query: every reading will fail")
 	}
+	m.checkRegion("awsRegion", t.Region)
 	m.checkEndpoint("awsEndpoint", t.Endpoint)
 	m.checkTarget("targetMetricValue", t.TargetMetricValue)
 	return t

@@ -168,6 +168,13 @@ func TestParseNamesEveryProblem(t *testing.T) {
 			"f.yaml: ScaledObject shop/orders: spec.triggers[0].metadata.awsRegion: is required",
 			"f.yaml: ScaledObject shop/orders: spec.triggers[0].metadata.queueLength: must be at least 1, got 0",
 		}},
+		{"a queue that SQS cannot have", manifest(sqsWith(`queueURL: "orders-*", awsRegion: "*"`)), []string{
+			`f.yaml: ScaledObject shop/orders: spec.triggers[0].metadata.queueURL: must have a name that SQS allows (letters, digits, - and _, at most 80, with .fifo for a FIFO queue), got "orders-*"`,
+			`f.yaml: ScaledObject shop/orders: spec.triggers[0].metadata.awsRegion: must be a region's name such as eu-west-1, got "*"`,
+		}},
+		{"no account", manifest(sqsWith("queueURL: https://sqs.eu-west-1.amazonaws.com/*/orders, awsRegion: eu-west-1")), []string{
+			`f.yaml: ScaledObject shop/orders: spec.triggers[0].metadata.queueURL: must have an account of 12 digits, got "*"`,
+		}},
 		{"no credentials", manifest("  triggers: [{type: aws-sqs-queue, metadata: {queueURL: orders, awsRegion: eu-west-1}}]"), []string{"f.yaml: ScaledObject shop/orders: spec.triggers[0].authenticationRef: no credentials"}},
 		{"an authentication that is not there", manifest("  triggers: [{type: aws-sqs-queue, authenticationRef: {name: other}, metadata: {queueURL: orders, awsRegion: eu-west-1}}]"), []string{"f.yaml: ScaledObject shop/orders: spec.triggers[0].authenticationRef.name: TriggerAuthentication shop/other is not among the files"}},
 		{"Leda's annotations", strings.Replace(manifest(sqsTrigger), "namespace: shop", `namespace: shop, annotations: {leda.dev/policy: fast, leda.dev/doorbell: orders}`, 1), []string{
@@ -302,4 +309,31 @@ func TestBucketsHoldFiftyAndStay(t *testing.T) {
 		t.Errorf("adding one target moved %d others", moved)
 	}
 	buckets(1000)
+}
+
+// What SQS allows in a queue's name, where KEDA takes any text.
+func TestQueueNamesOfSQS(t *testing.T) {
+	for name, want := range map[string]bool{
+		"orders": true, "Orders_2-b": true, "orders.fifo": true, strings.Repeat("a", 80): true, strings.Repeat("a", 75) + ".fifo": true,
+		"my queue": false, "123456789012/my-queue": false, "orders-*": false, "orders.fifo.fifo": false, "orders.x": false, ".fifo": false, "größe": false,
+		strings.Repeat("a", 81): false, strings.Repeat("a", 76) + ".fifo": false,
+	} {
+		var c checker
+		newMetadata(nil, "", &c).checkQueue("queueURL", name, "")
+		if got := len(c.problems) == 0; got != want {
+			t.Errorf("%q: got %t, want %t", name, got, want)
+		}
+	}
+}
+
+func TestRegions(t *testing.T) {
+	for region, want := range map[string]bool{
+		"eu-west-1": true, "us-gov-west-1": true, "eusc-de-east-1": true, "eu-west-*": false, "EU-WEST-1": false, "eu west 1": false, "europe": false,
+	} {
+		var c checker
+		newMetadata(nil, "", &c).checkRegion("awsRegion", region)
+		if got := len(c.problems) == 0; got != want {
+			t.Errorf("%q: got %t, want %t", region, got, want)
+		}
+	}
 }

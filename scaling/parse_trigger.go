@@ -100,10 +100,13 @@ func parseSQS(m metadata) SQSTrigger {
 		m.problem("queueURL", "is required: the queue's URL, or its name")
 	} else if !ok {
 		m.problem("queueURL", "must be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME or a bare queue name, got %q", t.QueueURL)
+	} else {
+		m.checkQueue("queueURL", t.QueueName, t.AccountID)
 	}
 	if t.Region == "" {
 		m.problem("awsRegion", "is required")
 	}
+	m.checkRegion("awsRegion", t.Region)
 	m.checkEndpoint("awsEndpoint", t.Endpoint)
 	if t.QueueLength <= 0 {
 		m.problem("queueLength", "must be at least 1, got %d", t.QueueLength)
@@ -126,4 +129,30 @@ func queueName(queueURL string) (name, account string, ok bool) {
 		return "", "", false
 	}
 	return parts[2], parts[1], true
+}
+
+const (
+	lower  = "abcdefghijklmnopqrstuvwxyz"
+	upper  = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	digits = "0123456789"
+)
+
+func consistsOf(characters, text string) bool { return strings.Trim(text, characters) == "" }
+
+// checkQueue refuses a name or an account that no queue can have. KEDA would fail at every look; and the
+// function's rights are made of these texts, in which a star would be more than one queue.
+func (m metadata) checkQueue(key, name, account string) {
+	if base := strings.TrimSuffix(name, ".fifo"); base == "" || len(name) > 80 || !consistsOf(lower+upper+digits+"-_", base) {
+		m.problem(key, "must have a name that SQS allows (letters, digits, - and _, at most 80, with .fifo for a FIFO queue), got %q; write the queue's whole URL or its bare name", name)
+	}
+	if account != "" && (len(account) != 12 || !consistsOf(digits, account)) {
+		m.problem(key, "must have an account of 12 digits, got %q", account)
+	}
+}
+
+// checkRegion refuses what is no region's name, for the same reasons.
+func (m metadata) checkRegion(key, region string) {
+	if region != "" && (strings.Count(region, "-") < 2 || !consistsOf(lower+digits+"-", region)) {
+		m.problem(key, "must be a region's name such as eu-west-1, got %q", region)
+	}
 }

@@ -101,13 +101,13 @@ func TestSimulateFollowsThePolicy(t *testing.T) {
 		{"someone else sets the size", keda, "time,s0,replicas\n0s,5,\n5s,5,9\n15s,5,\n", nil, "1 9 5"},
 		{"the first row may be later, and counts from -from", object("", "  initialCooldownPeriod: 3600\n"+oneQueue), "time,s0\n2h,0\n", []string{"-policy", "keda", "-from", "2026-03-01T00:00:00+02:00"}, "0"},
 		{"paused-replicas comes before the first row", object("autoscaling.keda.sh/paused-replicas: '7'", oneQueue), "time,s0\n0s,0\n", nil, "7"},
-		{"ready pods, for Value", object("", "  triggers:\n  - {type: aws-cloudwatch, metricType: Value, metadata: {awsRegion: r, expression: x, targetMetricValue: '4.4', minMetricValue: '0'}}\n"), "time,s0,ready\n0s,8.6,1\n15s,4.4,\n", []string{"-policy", "keda", "-replicas", "3"}, "3 3"},
+		{"ready pods, for Value", object("", "  triggers:\n  - {type: aws-cloudwatch, metricType: Value, metadata: {awsRegion: eu-west-1, expression: x, targetMetricValue: '4.4', minMetricValue: '0'}}\n"), "time,s0,ready\n0s,8.6,1\n15s,4.4,\n", []string{"-policy", "keda", "-replicas", "3"}, "3 3"},
 		{"cron needs no column, and s<i> counts it", object("", `  minReplicaCount: 1
   triggers:
   - {type: cron, metadata: {timezone: Europe/Berlin, start: 0 8 * * *, end: 0 18 * * *, desiredReplicas: "3"}}
   - {type: aws-sqs-queue, metadata: {queueURL: orders, awsRegion: eu-west-1}}
 `), "time,s1\n2026-01-05T06:59:59Z,0\n2026-01-05T07:00:00Z,0\n", nil, "1 3"},
-		{"CloudWatch may be below 0, and tiny", object("", "  triggers:\n  - {type: aws-cloudwatch, metadata: {awsRegion: r, expression: x, targetMetricValue: '1', minMetricValue: '0'}}\n"), "time,s0\n0s,-3.5\n30s,1e-9\n", []string{"-policy", "keda", "-replicas", "0"}, "0 1"},
+		{"CloudWatch may be below 0, and tiny", object("", "  triggers:\n  - {type: aws-cloudwatch, metadata: {awsRegion: eu-west-1, expression: x, targetMetricValue: '1', minMetricValue: '0'}}\n"), "time,s0\n0s,-3.5\n30s,1e-9\n", []string{"-policy", "keda", "-replicas", "0"}, "0 1"},
 	} {
 		if got := replayed(t, row.manifest, row.series, row.flags...); got != row.want {
 			t.Errorf("%s: got %s, want %s", row.rule, got, row.want)
@@ -211,7 +211,7 @@ func TestBadManifests(t *testing.T) {
 }
 
 func TestValidateNotes(t *testing.T) {
-	manifest := object("scaledobject.keda.sh/transfer-hpa-ownership: 'true'", "  minReplicaCount: 1\n  cooldownPeriod: 5\n  triggers:\n  - {type: aws-cloudwatch, useCachedMetrics: true, metadata: {awsRegion: r, identityOwner: operator, expression: x, targetMetricValue: '1', minMetricValue: '0'}}\n")
+	manifest := object("scaledobject.keda.sh/transfer-hpa-ownership: 'true'", "  minReplicaCount: 1\n  cooldownPeriod: 5\n  triggers:\n  - {type: aws-cloudwatch, useCachedMetrics: true, metadata: {awsRegion: eu-west-1, identityOwner: operator, expression: x, targetMetricValue: '1', minMetricValue: '0'}}\n")
 	var out, problems bytes.Buffer
 	if code := run([]string{"validate", "-"}, strings.NewReader(manifest), &out, &problems); code != exitFine || problems.Len() > 0 {
 		t.Fatalf("exit %d: %s", code, problems.String())

@@ -1,5 +1,5 @@
 // Package hpa runs the real HorizontalPodAutoscaler controller of Kubernetes, and KEDA's real scale
-// executor beside it, on made-up workloads, so that what Leda decides can be compared with them.
+// executor beside it, on made-up workloads, so that Leda's sizes and reasons can be compared with theirs.
 //
 // The controller is the one that kube-controller-manager starts: NewHorizontalController and Run, its
 // queue, its worker and everything below them. Only what it speaks to is made up (edges.go). Both read
@@ -75,6 +75,7 @@ type Step struct {
 // Outcome is what one sync of the HPA came to.
 type Outcome struct {
 	Replicas int32 // spec.replicas afterwards
+	Proposal int32 // what the metrics asked for, by the controller's own log; -1 when it asked none or could not tell
 
 	// The reasons of the HPA's conditions; empty when the condition has never been set.
 	AbleToScale, ScalingActive, ScalingLimited string
@@ -132,7 +133,7 @@ func New(t *testing.T, s Spec) *Autoscaler {
 	quiet()
 
 	a := &Autoscaler{edges: newEdges(h), start: time.Now()}
-	ctx, stop := context.WithCancel(klog.NewContext(context.Background(), logr.Discard()))
+	ctx, stop := context.WithCancel(klog.NewContext(context.Background(), logr.New(proposals{edges: a.edges})))
 	controller := podautoscaler.NewHorizontalController(ctx, a.edges, a.edges, a.edges, mapper{}, a.edges,
 		hpaInformer{a.edges}, podInformer{a.edges}, onlyWhenAsked, downscaleStabilization, tolerance,
 		cpuInitializationPeriod, initialReadinessDelay)
@@ -154,7 +155,7 @@ var quiet = sync.OnceFunc(func() { utilruntime.ErrorHandlers = nil })
 func (a *Autoscaler) Sync(s Step) Outcome {
 	a.syncs++
 	time.Sleep(time.Until(a.start.Add(s.At + a.syncs*time.Nanosecond)))
-	a.step = s
+	a.step, a.proposal = s, -1
 	a.changed()
 	synctest.Wait()
 	return a.outcome()

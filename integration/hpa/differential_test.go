@@ -106,8 +106,8 @@ func anything(data []byte) scenario {
 }
 
 // play plays a scenario to Leda and to the real code, and returns what happened up to the first
-// difference, or nothing. theirs is what the real code makes of the world.
-func play(t *testing.T, n scenario, remember scaling.Memory, theirs func(l look, s Step) (replicas int32, told string)) string {
+// difference of size or reason, or nothing. theirs is what the real code makes of the world.
+func play(t *testing.T, n scenario, remember scaling.Memory, theirs func(l look, s Step) answer) string {
 	t.Helper()
 	o, _, _ := n.parse(t)
 	start := time.Now()
@@ -140,11 +140,11 @@ func play(t *testing.T, n scenario, remember scaling.Memory, theirs func(l look,
 			seen.Readings = append(seen.Readings, o.Triggers[i].Reading(*v))
 			values = append(values, *v)
 		}
-		want, why := theirs(l, step)
+		want := theirs(l, step)
 		got := scaling.Decide(o, seen, now)
-		fmt.Fprintf(&told, "%8s  %d replicas, %d pods, %d ready, %v: %s set %d, leda %d %s\n",
-			step.At, replicas, step.Status, step.Ready, values, why, want, got.To, got.Reason)
-		if got.To != want {
+		fmt.Fprintf(&told, "%8s  %d replicas, %d pods, %d ready, %v: %s: %d %s, leda %d %s\n",
+			step.At, replicas, step.Status, step.Ready, values, want.told, want.replicas, want.reason, got.To, got.Reason)
+		if got.To != want.replicas || got.Reason != want.reason {
 			return told.String()
 		}
 		replicas, memory = got.To, got.MemoryAfter()
@@ -165,9 +165,9 @@ func playDirect(t *testing.T, n scenario) (difference string) {
 		// shrinks to the size that it found.)
 		now := time.Now()
 		known := scaling.Memory{Since: now.Add(-24 * time.Hour), Latest: scaling.Recommendation{Replicas: n.Start, At: now}}
-		difference = play(t, n, known, func(_ look, s Step) (int32, string) {
+		difference = play(t, n, known, func(_ look, s Step) answer {
 			o := a.Sync(s)
-			return o.Replicas, fmt.Sprintf("HPA %v", o)
+			return answer{o.Replicas, o.reason(s.Replicas, spec), fmt.Sprintf("HPA %+v", o)}
 		})
 	})
 	return difference
@@ -182,8 +182,8 @@ func playKEDA(t *testing.T, n scenario) (difference string) {
 		e := NewExecutor(object, a)
 		now := time.Now()
 		var polled, synced time.Duration
-		difference = play(t, n, scaling.Memory{Since: now, Created: now}, func(l look, s Step) (int32, string) {
-			told := ""
+		difference = play(t, n, scaling.Memory{Since: now, Created: now}, func(l look, s Step) answer {
+			loops := loops{from: s.Replicas}
 			if first := a.syncs == 0; first || s.At-polled >= time.Duration(n.Polling)*time.Second {
 				time.Sleep(time.Until(now.Add(s.At)))
 				active, failed := false, false
@@ -191,16 +191,14 @@ func playKEDA(t *testing.T, n scenario) (difference string) {
 					failed = failed || v == nil
 					active = active || v != nil && *v > n.Triggers[i].Activation
 				}
-				var reason string
-				s.Replicas, reason = e.Run(t.Context(), s.Replicas, active, failed)
-				told, polled = fmt.Sprintf("KEDA {%d %s} ", s.Replicas, reason), s.At
+				v := e.Run(t.Context(), s.Replicas, active, failed)
+				loops.keda, s.Replicas, polled = &v, v.Replicas, s.At
 			}
 			if first := a.syncs == 0; first || s.At-synced >= syncPeriod {
 				o := a.Sync(s)
-				s.Replicas, synced = o.Replicas, s.At
-				told += fmt.Sprintf("HPA %v", o)
+				loops.hpa, loops.synced, s.Replicas, synced = &o, s.Replicas, o.Replicas, s.At
 			}
-			return s.Replicas, told
+			return answer{s.Replicas, loops.reason(n, spec), loops.String()}
 		})
 	})
 	return difference

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-logr/logr"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
@@ -32,6 +33,8 @@ type edges struct {
 	handler cache.ResourceEventHandler
 	step    Step
 	began   bool
+
+	proposal int32
 }
 
 func newEdges(h *autoscalingv2.HorizontalPodAutoscaler) *edges {
@@ -76,7 +79,7 @@ func revised(h *autoscalingv2.HorizontalPodAutoscaler) *autoscalingv2.Horizontal
 }
 
 func (e *edges) outcome() Outcome {
-	o := Outcome{Replicas: e.step.Replicas}
+	o := Outcome{Replicas: e.step.Replicas, Proposal: e.proposal}
 	for _, c := range e.stored().Status.Conditions {
 		switch c.Type {
 		case autoscalingv2.AbleToScale:
@@ -216,4 +219,21 @@ func (events) CreateWithEventNamespace(event *corev1.Event) (*corev1.Event, erro
 
 func (events) PatchWithEventNamespace(event *corev1.Event, _ []byte) (*corev1.Event, error) {
 	return event, nil
+}
+
+// proposals is the controller's log. It tells one thing that nothing else does: the size before windows and limits.
+type proposals struct {
+	logr.LogSink
+	edges *edges
+}
+
+func (proposals) Init(logr.RuntimeInfo)            {}
+func (proposals) Enabled(int) bool                 { return true }
+func (proposals) Error(error, string, ...any)      {}
+func (p proposals) WithValues(...any) logr.LogSink { return p }
+func (p proposals) WithName(string) logr.LogSink   { return p }
+func (p proposals) Info(_ int, message string, of ...any) {
+	if message == "Proposing desired replicas" {
+		p.edges.proposal = of[1].(int32)
+	}
 }

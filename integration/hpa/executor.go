@@ -30,16 +30,23 @@ func NewExecutor(o *kedav1alpha1.ScaledObject, a *Autoscaler) *Executor {
 	}
 }
 
-// Run is one run of KEDA's loop on a workload of so many replicas: how many there are afterwards and the
-// reason of the ScaledObject's condition Active.
-func (e *Executor) Run(ctx context.Context, replicas int32, active, failed bool) (after int32, reason string) {
+// Verdict is what one run of KEDA's loop came to.
+type Verdict struct {
+	Replicas int32 // spec.replicas afterwards
+
+	// The reasons of the ScaledObject's conditions.
+	Active, Ready string
+}
+
+// Run is one run of KEDA's loop on a workload of so many replicas.
+func (e *Executor) Run(ctx context.Context, replicas int32, active, failed bool) Verdict {
 	e.edges.step.Replicas = replicas
 	result := e.RequestScale(ctx, e.scaledObject, active, failed, executor.ScaleExecutorOptions{})
 	if result.LastActiveTime != nil {
 		e.scaledObject.Status.LastActiveTime = result.LastActiveTime
 	}
-	condition := result.Conditions.GetActiveCondition()
-	return e.edges.step.Replicas, condition.Reason
+	isActive, isReady := result.Conditions.GetActiveCondition(), result.Conditions.GetReadyCondition()
+	return Verdict{e.edges.step.Replicas, isActive.Reason, isReady.Reason}
 }
 
 // workload is the API server, which the executor asks for the Deployment.

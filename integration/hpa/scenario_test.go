@@ -45,6 +45,14 @@ type look struct {
 	Values []*float64    // one for each trigger; nil when it could not be read
 }
 
+// The annotations that pause one direction.
+const (
+	inwards  = kedav1alpha1.PausedScaleInAnnotation
+	outwards = kedav1alpha1.PausedScaleOutAnnotation
+)
+
+func (n scenario) pauses(direction string) bool { return n.Annotations[direction] == "true" }
+
 // numbers gives the numbers that a scenario is made of: the bytes while there are any, then zeros.
 type numbers struct{ data []byte }
 
