@@ -124,14 +124,14 @@ func (h *handler) answer(ctx context.Context, targets []*target, dryRun bool, be
 			return time.Time{}, false
 		}
 		l.target.due = l.target.next(l.outcome.decision, l.began)
-		if !l.outcome.decided || l.outcome.Active || l.nth >= len(secondLooks()) {
+		if !l.outcome.decided || l.outcome.decision.Active || l.nth >= len(secondLooks()) {
 			return time.Time{}, false
 		}
 		return began.Add(secondLooks()[l.nth]), true
 	}}.run(ctx, first)
 	for _, t := range targets {
 		if o, ok := latest[t]; ok {
-			r.Decisions = append(r.Decisions, o)
+			r.Decisions = append(r.Decisions, o.recorded())
 		}
 	}
 }
@@ -166,7 +166,7 @@ func (h *handler) tell(ctx context.Context, t *target, o outcome, dryRun bool) {
 	}
 	attrs := []slog.Attr{slog.String("target", o.Target)}
 	if o.decided {
-		attrs = append(attrs, slog.Attr{Value: o.LogValue()}) // no key: its attributes stand beside the others
+		attrs = append(attrs, slog.Attr{Value: o.recorded().LogValue()}) // no key: its attributes stand beside the others
 	}
 	level := slog.LevelInfo
 	if o.Outside != "" {
@@ -184,7 +184,7 @@ func (h *handler) tell(ctx context.Context, t *target, o outcome, dryRun bool) {
 	if dryRun {
 		attrs = append(attrs, slog.Bool("dryRun", true))
 	} else {
-		t.told, t.reason, t.active, t.failed = now, o.Reason, o.Active, o.failed()
+		t.told, t.reason, t.active, t.failed = now, o.decision.Reason, o.decision.Active, o.failed()
 	}
 	h.log.LogAttrs(ctx, level, "decision", attrs...)
 	if warning := t.owner.warning(t.Namespace, now); warning != "" && !dryRun {

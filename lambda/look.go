@@ -25,7 +25,7 @@ const (
 // outcome is what came of one look at one target: its record.
 type outcome struct {
 	Target string `json:"target"`
-	scaling.Record
+	*scaling.Record
 	Changed bool   `json:"changed"`           // the size was set
 	Error   string `json:"error,omitempty"`   // what was decided could not be done, or nothing could be decided
 	Memory  string `json:"memory,omitempty"`  // what is wrong with the memory, which did not keep growth back
@@ -34,6 +34,15 @@ type outcome struct {
 	decided  bool
 	decision scaling.Decision
 	took     time.Duration
+}
+
+// recorded is o with its record, which few looks need: most are neither logged nor reported.
+func (o outcome) recorded() outcome {
+	if o.decided {
+		record := o.decision.Record()
+		o.Record = &record
+	}
+	return o
 }
 
 func (o outcome) failed() bool { return o.Error != "" || o.Memory != "" }
@@ -50,9 +59,6 @@ func (h *handler) look(ctx context.Context, t *target, dryRun bool) outcome {
 		}
 	}
 	o.Target = t.ID()
-	if o.decided {
-		o.Record = o.decision.Record()
-	}
 	if err != nil {
 		o.Error = err.Error()
 	}

@@ -32,11 +32,11 @@ func (w *owner) leaves(o outcome, now time.Time) {
 		w.others = w.others[1:]
 	}
 	if o.Outside != "" {
-		w.others = append(w.others, change{now, o.From})
+		w.others = append(w.others, change{now, o.decision.From})
 	}
-	w.size = o.From
+	w.size = o.decision.From
 	if o.Changed {
-		w.size = o.To
+		w.size = o.decision.To
 	}
 	w.known = o.Error == "" || !o.decision.Changed()
 }

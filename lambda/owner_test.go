@@ -26,7 +26,7 @@ func TestAnotherOwner(t *testing.T) {
 		{4 * time.Hour, 1, ""}, // the others are long ago
 	} {
 		at := noon.Add(row.after)
-		w.leaves(outcome{Record: scaling.Record{From: row.found, To: 3}, Changed: true, Outside: "yes"}, at)
+		w.leaves(outcome{decision: scaling.Decision{From: row.found, To: 3}, Changed: true, Outside: "yes"}, at)
 		if got := w.warning("shop", at); (got == "") != (row.expected == "") || !strings.Contains(got, row.expected) {
 			t.Errorf("after %s: got %q, want %q", row.after, got, row.expected)
 		}
@@ -34,7 +34,7 @@ func TestAnotherOwner(t *testing.T) {
 			t.Errorf("after %s: got %d (%t), want the size that was set", row.after, w.size, w.known)
 		}
 	}
-	w.leaves(outcome{Record: scaling.Record{From: 3, To: 5}, Error: "timeout", decision: scaling.Decision{From: 3, To: 5}}, noon)
+	w.leaves(outcome{Error: "timeout", decision: scaling.Decision{From: 3, To: 5}}, noon)
 	if w.known {
 		t.Error("a size that may or may not have been set counts as known")
 	}

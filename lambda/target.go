@@ -87,6 +87,6 @@ func (t *target) interval(d scaling.Decision) time.Duration {
 // worthALine says whether a decision is logged: when it changes something, fails, gives another reason
 // than before or finds the target newly active or inactive, and once a minute while it is active.
 func (t *target) worthALine(o outcome, now time.Time) bool {
-	return o.Changed || o.Outside != "" || o.failed() || t.failed || o.Reason != t.reason || o.Active != t.active ||
-		o.Active && now.Sub(t.told) >= time.Minute
+	return o.Changed || o.Outside != "" || o.failed() || t.failed || o.decision.Reason != t.reason || o.decision.Active != t.active ||
+		o.decision.Active && now.Sub(t.told) >= time.Minute
 }
