@@ -23,7 +23,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }() // what stays in the temporary folder harms nobody
 	b, err := build(ctx, dir)
 	if err != nil {
 		return err
