@@ -54,7 +54,8 @@ func parseFiles(files []File, credentials bool) (Manifests, error) {
 	return parsed, nil
 }
 
-// ParseJSON is Parse for objects that are JSON already, as synth ships them and an API server answers them.
+// ParseJSON is Parse for objects that are JSON already, as synth ships them and an API server answers them. It has no
+// notes: these are for people, and finding some of them costs more than all the rest.
 func ParseJSON(objects ...json.RawMessage) (Manifests, error) {
 	documents := make([]document, 0, len(objects))
 	for _, object := range objects {
@@ -62,7 +63,7 @@ func ParseJSON(objects ...json.RawMessage) (Manifests, error) {
 		if err != nil {
 			return Manifests{}, Problems{{Message: err.Error()}}
 		}
-		documents = append(documents, document{body: body})
+		documents = append(documents, document{body: body, quiet: true})
 	}
 	return parse(documents, true)
 }
@@ -88,8 +89,9 @@ func Documents(files ...File) ([]json.RawMessage, error) {
 
 // document is one object of a file, not yet looked at.
 type document struct {
-	file string
-	body map[string]any
+	file  string
+	body  map[string]any
+	quiet bool // nobody reads the notes
 }
 
 // maxFile bounds what is parsed: all ScaledObjects of the biggest clusters are a tenth of it.
@@ -123,7 +125,7 @@ func split(file File) ([]document, error) {
 		if err != nil {
 			return documents, err
 		}
-		opened, err := open(document{file.Name, body})
+		opened, err := open(document{file: file.Name, body: body})
 		documents = append(documents, opened...)
 		if err != nil {
 			return documents, err
@@ -157,7 +159,7 @@ func open(d document) ([]document, error) {
 		if !ok {
 			return documents, fmt.Errorf("kind %s: items[%d] must be an object, got %s", kind, i, describe(item))
 		}
-		documents = append(documents, document{d.file, body})
+		documents = append(documents, document{d.file, body, d.quiet})
 	}
 	return documents, nil
 }
@@ -237,7 +239,7 @@ func kind(d document) string {
 
 // parseMetadata reads what every object has and names it in the checker.
 func parseMetadata(d document) (root fields, id name, annotations map[string]string, check *checker) {
-	check = &checker{file: d.file, object: kind(d)}
+	check = &checker{file: d.file, object: kind(d), quiet: d.quiet}
 	root = newFields(check, "", d.body)
 	root.pass("apiVersion", "kind", "status")
 	metadata, ok := root.object("metadata")

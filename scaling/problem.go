@@ -41,6 +41,7 @@ type checker struct {
 	file, object string
 	problems     Problems
 	notes        Problems
+	quiet        bool // notes are not wanted
 }
 
 func (c *checker) problem(path, format string, args ...any) {
@@ -48,5 +49,8 @@ func (c *checker) problem(path, format string, args ...any) {
 }
 
 func (c *checker) note(path, message string) {
+	if c.quiet {
+		return
+	}
 	c.notes = append(c.notes, Problem{c.file, c.object, path, message})
 }
