@@ -1,34 +1,33 @@
 // Package kube speaks to EKS clusters: it signs their bearer tokens, finds and keeps the connection to
-// their API server, reads and sets the scale of workloads, and keeps memory in ConfigMaps.
+// their API server, reads and sets the scale of workloads, writes events, and keeps memory in ConfigMaps.
 package kube
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
-	"k8s.io/client-go/rest"
 
 	"github.com/leda-autoscaler/leda/scaling"
 )
 
-// What a caller may want to tell apart.
-var (
-	ErrConflict = errors.New("it was changed in the meantime")
-	ErrNotFound = errors.New("it is not there")
-)
+// describeInterval is how often EKS is asked for a cluster's address while the one it named does not serve.
+const describeInterval = 15 * time.Second
 
 // A Cluster is the connection to one EKS cluster. It is safe for concurrent use.
+//
+// While the API server is not known to answer, one request at a time goes to it. At first the others wait
+// for what becomes of it, so that they share its connection; once it has failed they fail at once, so that a
+// cluster that is down keeps nobody waiting and nobody busy.
 type Cluster struct {
 	scaling.Cluster
 
@@ -39,147 +38,184 @@ type Cluster struct {
 	Wrap func(http.RoundTripper) http.RoundTripper
 
 	mu     sync.Mutex
-	client *rest.RESTClient
+	way    *way          // the one in use; nil while none is known to serve
+	trying chan struct{} // closed when the request that tries is over; nil while none does
+	down   error         // why the last try failed; nil when it did not, or nobody has tried
 	tokens *TokenSource
+
+	described description // for the one who tries
+
+	allowances map[string]*eventAllowance // by target
+
+	discovery sync.Mutex              // held while the cluster is asked for its kinds
+	resources map[string]apiResources // by group and version
 }
 
-// request sends one request to the API server and returns the answer's body. Errors are
-// [apierrors.StatusError] when the server answered, wrapping [ErrConflict] and [ErrNotFound].
-func (c *Cluster) request(ctx context.Context, verb, path string, body []byte) ([]byte, error) {
-	client, err := c.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	request := client.Verb(verb).AbsPath(path).MaxRetries(1)
-	if body != nil {
-		request = request.SetHeader("Content-Type", "application/json").Body(body)
-	}
-	result := request.Do(ctx)
-	answer, _ := result.Raw() // Error knows the same error, and more of it
-	err = result.Error()
-	var status apierrors.APIStatus
-	switch {
-	case err == nil:
-		return answer, nil
-	case apierrors.IsConflict(err):
-		return nil, fmt.Errorf("%w: %w", ErrConflict, err)
-	case apierrors.IsNotFound(err):
-		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
-	case errors.As(err, &status):
-		return nil, err
-	}
-	// The server was not reached, or did not answer as one. Perhaps its address or certificate is another now.
-	c.disconnect(client)
-	return nil, fmt.Errorf("cluster %s: %w", c.Name, err)
+// description is what EKS said of a cluster's address, and when.
+type description struct {
+	at                  time.Time
+	endpoint, authority string
+	err                 error
 }
 
-// connect returns the client, asking EKS for the endpoint and its certificate authority when they are not known.
-func (c *Cluster) connect(ctx context.Context) (*rest.RESTClient, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.client != nil {
-		return c.client, nil
-	}
-	endpoint, authority := c.Endpoint, c.CertificateAuthority
-	if endpoint == "" || authority == "" {
-		var err error
-		if endpoint, authority, err = describeCluster(ctx, c.AWS, c.Region, c.Name, c.Now()); err != nil {
-			return nil, err
+// way is a way to the API server: an address with connections to it.
+type way struct {
+	cluster  string
+	endpoint string
+	client   *http.Client
+	serves   bool      // it has answered
+	last     time.Time // when it did last
+}
+
+// noAnswer is the error of a request that the API server did not answer.
+type noAnswer struct{ error }
+
+func (n noAnswer) Unwrap() error { return n.error }
+
+// connect returns a way that serves. Where there is none, the caller is the one who tries a new one, unless
+// another does already. Who gets a way has to settle.
+func (c *Cluster) connect(ctx context.Context) (*way, error) {
+	for {
+		c.mu.Lock()
+		w, trying, down := c.way, c.trying, c.down
+		if w == nil && trying == nil {
+			c.trying = make(chan struct{})
+		}
+		c.mu.Unlock()
+		switch {
+		case w != nil:
+			return w, nil
+		case trying == nil:
+			w, err := c.open(ctx)
+			if err != nil {
+				c.settle(ctx, nil, time.Time{}, http.MethodGet, noAnswer{err})
+			}
+			return w, err
+		case down != nil:
+			return nil, fmt.Errorf("it is being tried again: %w", down)
+		}
+		select {
+		case <-trying:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("wait for the connection to cluster %s: %w", c.Name, ctx.Err())
 		}
 	}
-	roots, err := base64.StdEncoding.DecodeString(authority)
+}
+
+// settle draws the conclusions from a request's end, and says whether the way that it took was given up.
+func (c *Cluster) settle(ctx context.Context, w *way, began time.Time, verb string, err error) (lost bool) {
+	var unanswered noAnswer
+	silent := errors.As(err, &unanswered)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if w != nil && w.serves {
+		switch {
+		case !silent:
+			w.last = c.Now()
+			return false
+		case verb != http.MethodGet, ctx.Err() != nil, w.last.After(began):
+			return false // slow by itself, or ended by the caller: others are being served
+		}
+		if c.way == w {
+			c.way = nil
+		}
+		w.client.CloseIdleConnections()
+		return true
+	}
+	switch {
+	case !silent:
+		w.serves, w.last = true, c.Now()
+		c.way, c.down = w, nil
+	case silent && ctx.Err() == nil:
+		c.down = err
+	}
+	close(c.trying)
+	c.trying = nil
+	return false
+}
+
+// open makes a new way to the API server, asking EKS for the address where it is not given. Only the one
+// who tries calls it.
+func (c *Cluster) open(ctx context.Context) (*way, error) {
+	endpoint, authority := c.Endpoint, c.CertificateAuthority
+	if endpoint == "" || authority == "" {
+		if now := c.Now(); c.described.at.IsZero() || now.Sub(c.described.at) >= describeInterval {
+			d := description{at: now}
+			d.endpoint, d.authority, d.err = describeCluster(ctx, c.AWS, c.Region, c.Name, now)
+			if d.err != nil && ctx.Err() != nil {
+				return nil, d.err // the caller had no time; EKS may have
+			}
+			c.described = d
+		}
+		if c.described.err != nil {
+			return nil, c.described.err
+		}
+		endpoint, authority = c.described.endpoint, c.described.authority
+	}
+	pem, err := base64.StdEncoding.DecodeString(authority)
 	if err != nil {
 		return nil, fmt.Errorf("cluster %s: its certificate authority is not base64: %w", c.Name, err)
 	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("cluster %s: its certificate authority is no certificate in PEM", c.Name)
+	}
+	client := newClient(roots)
+	if c.Wrap != nil {
+		client.Transport = c.Wrap(client.Transport)
+	}
+	return &way{cluster: c.Name, endpoint: strings.TrimSuffix(endpoint, "/"), client: client}, nil
+}
+
+// newClient speaks HTTP/2, over which one connection carries a whole pass, and finds out by itself about a
+// connection that died while the function was frozen.
+func newClient(roots *x509.CertPool) *http.Client {
+	return &http.Client{
+		Transport: &http.Transport{
+			Proxy:             http.ProxyFromEnvironment,
+			TLSClientConfig:   &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			ForceAttemptHTTP2: true,
+			HTTP2:             &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 3 * time.Second},
+			IdleConnTimeout:   5 * time.Minute,
+		},
+		// An API server redirects nobody, and a token is for nobody else.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// silence is the error of a request that got no answer, with what to do about it.
+func (w *way) silence(ctx context.Context, err error) error {
+	var request *url.Error
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	} else if errors.As(err, &request) {
+		err = request.Err // without the address, which is said here
+	}
+	var wrong *tls.CertificateVerificationError
+	advice := "can the function reach it? (a public endpoint that allows its address, or the function in the cluster's VPC)"
+	if errors.As(err, &wrong) {
+		advice = "that is not the certificate authority which EKS or the context key certificateAuthority names"
+	}
+	return noAnswer{fmt.Errorf("cluster %s at %s did not answer: %w; %s", w.cluster, w.endpoint, err, advice)}
+}
+
+// token returns the bearer token to send.
+func (c *Cluster) token(ctx context.Context) (string, error) {
+	c.mu.Lock()
 	if c.tokens == nil {
 		c.tokens = &TokenSource{Cluster: c.Name, Region: c.Region, Credentials: c.AWS.Credentials}
 	}
-	client, err := newClient(endpoint, roots, func(next http.RoundTripper) http.RoundTripper {
-		if c.Wrap != nil {
-			next = c.Wrap(next)
-		}
-		return &authenticator{tokens: c.tokens, now: c.Now, next: next}
-	})
-	if err != nil {
-		return nil, fmt.Errorf("cluster %s at %s: %w", c.Name, endpoint, err)
-	}
-	c.client = client
-	return client, nil
-}
-
-// disconnect forgets a client that did not serve, unless another one has taken its place.
-func (c *Cluster) disconnect(failed *rest.RESTClient) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.client == failed {
-		c.client = nil
-		failed.Client.CloseIdleConnections()
-	}
+	tokens := c.tokens
+	c.mu.Unlock()
+	token, _, err := tokens.Token(ctx, c.Now())
+	return token, err
 }
 
 // Close ends idle connections.
 func (c *Cluster) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.client != nil {
-		c.client.Client.CloseIdleConnections()
+	if c.way != nil {
+		c.way.client.CloseIdleConnections()
 	}
-}
-
-// newClient is client-go's REST client without typed clients: their generated types would triple the
-// function's size and the time it takes to start.
-func newClient(endpoint string, roots []byte, wrap func(http.RoundTripper) http.RoundTripper) (*rest.RESTClient, error) {
-	scheme := runtime.NewScheme()
-	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"}) // so that error answers are understood
-	return rest.RESTClientFor(&rest.Config{
-		Host: endpoint,
-		ContentConfig: rest.ContentConfig{
-			GroupVersion:         &schema.GroupVersion{Version: "v1"},
-			NegotiatedSerializer: serializer.NewCodecFactory(scheme).WithoutConversion(),
-		},
-		TLSClientConfig: rest.TLSClientConfig{CAData: roots},
-		WrapTransport:   wrap,
-		UserAgent:       "leda",
-		QPS:             -1, // the pass bounds its own concurrency
-		WarningHandler:  rest.NoWarnings{},
-	})
-}
-
-// authenticator puts the bearer token on requests, and a fresh one when the server refuses it.
-type authenticator struct {
-	tokens *TokenSource
-	now    func() time.Time
-	next   http.RoundTripper
-}
-
-// RoundTrip implements [http.RoundTripper].
-func (a *authenticator) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, token, err := a.send(request)
-	if err != nil || response.StatusCode != http.StatusUnauthorized {
-		return response, err
-	}
-	if request.Body != nil && request.GetBody == nil {
-		return response, nil // cannot be sent again
-	}
-	again := request.Clone(request.Context())
-	if request.GetBody != nil {
-		if again.Body, err = request.GetBody(); err != nil {
-			return response, nil
-		}
-	}
-	response.Body.Close()
-	a.tokens.forget(token)
-	response, _, err = a.send(again)
-	return response, err
-}
-
-func (a *authenticator) send(request *http.Request) (*http.Response, string, error) {
-	token, _, err := a.tokens.Token(request.Context(), a.now())
-	if err != nil {
-		return nil, "", err
-	}
-	request = request.Clone(request.Context())
-	request.Header.Set("Authorization", "Bearer "+token)
-	response, err := a.next.RoundTrip(request)
-	return response, token, err
 }

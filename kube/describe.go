@@ -48,7 +48,7 @@ func describeCluster(ctx context.Context, cfg aws.Config, region, name string, n
 		return "", "", wrap(err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return "", "", wrap(refusal(response, body, name))
+		return "", "", wrap(refused(response, body, name))
 	}
 	var answer struct {
 		Cluster struct {
@@ -68,8 +68,8 @@ func describeCluster(ctx context.Context, cfg aws.Config, region, name string, n
 	return answer.Cluster.Endpoint, answer.Cluster.CertificateAuthority.Data, nil
 }
 
-// refusal is what EKS said, and what to do about the two answers that people meet.
-func refusal(response *http.Response, body []byte, name string) error {
+// refused is what EKS said, and what to do about the two answers that people meet.
+func refused(response *http.Response, body []byte, name string) error {
 	var said struct {
 		Message string `json:"message"`
 	}

@@ -9,8 +9,6 @@ import (
 	"sync"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"github.com/leda-autoscaler/leda/scaling"
 )
 
@@ -321,7 +319,7 @@ func entryOf(m scaling.Memory) entry {
 
 func (b *Bucket) advise(err error, verb string) error {
 	switch {
-	case apierrors.IsForbidden(err):
+	case errors.Is(err, ErrForbidden):
 		return fmt.Errorf("the Role in namespace %s does not allow %s on it: apply `leda rbac` (%w)", b.Namespace, verb, err)
 	case errors.Is(err, ErrNotFound):
 		return fmt.Errorf("apply `leda rbac`, which creates it (%w)", err)

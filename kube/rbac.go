@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 
@@ -28,6 +29,12 @@ func RBAC(objects []scaling.ScaledObject, group string) ([]byte, error) {
 				return nil, fmt.Errorf("write the rights for namespace %s: %w", namespace, err)
 			}
 			manifest.WriteString("---\n")
+			if _, isRole := document.(role); isRole {
+				for _, t := range n.guessed {
+					fmt.Fprintf(&manifest, "# That the resource of kind %s in %s is called %s is a guess: see kubectl api-resources, and mend it here if it is not.\n",
+						t.Kind, t.APIVersion, guess(t).name)
+				}
+			}
 			manifest.Write(text)
 		}
 	}
@@ -45,22 +52,31 @@ func namespaces(objects []scaling.ScaledObject) []string {
 
 // needs is what the targets of one namespace are to be read and written by.
 type needs struct {
-	scales  map[groupResource][]string // names of the workloads
-	secrets []string
-	memory  []string
+	scales   map[groupResource][]string // names of the workloads
+	statuses map[groupResource][]string // of those whose ready pods count
+	guessed  []scaling.TargetRef        // kinds whose resource is not known before a cluster is asked; without names
+	secrets  []string
+	memory   []string
 }
 
 type groupResource struct{ group, resource string }
 
 func needsOf(objects []scaling.ScaledObject, namespace string) needs {
-	n := needs{scales: map[groupResource][]string{}}
+	n := needs{scales: map[groupResource][]string{}, statuses: map[groupResource][]string{}}
 	for _, o := range objects {
 		if o.Namespace != namespace {
 			continue
 		}
-		resource := resourceOf(o.Target)
-		key := groupResource{resource.Group, resource.Resource + "/scale"}
+		r := guess(o.Target)
+		key := groupResource{r.group, r.name + "/scale"}
 		n.scales[key] = append(n.scales[key], o.Target.Name)
+		if o.NeedsReady() {
+			key := groupResource{r.group, r.name + "/status"}
+			n.statuses[key] = append(n.statuses[key], o.Target.Name)
+		}
+		if kind := (scaling.TargetRef{APIVersion: o.Target.APIVersion, Kind: o.Target.Kind}); !builtIn(kind) && !slices.Contains(n.guessed, kind) {
+			n.guessed = append(n.guessed, kind)
+		}
 		n.memory = append(n.memory, MemoryName(o.Bucket))
 		for _, t := range o.Triggers {
 			if keys := t.Authentication.Keys; keys != nil && !t.Authentication.Cluster {
@@ -72,9 +88,9 @@ func needsOf(objects []scaling.ScaledObject, namespace string) needs {
 			}
 		}
 	}
-	for key := range n.scales {
-		n.scales[key] = sorted(n.scales[key])
-	}
+	slices.SortFunc(n.guessed, func(a, b scaling.TargetRef) int {
+		return strings.Compare(a.APIVersion+" "+a.Kind, b.APIVersion+" "+b.Kind)
+	})
 	n.secrets, n.memory = sorted(n.secrets), sorted(n.memory)
 	return n
 }
@@ -85,21 +101,12 @@ func sorted(names []string) []string {
 }
 
 func (n needs) manifests(namespace, group string) []any {
-	var rules []rule
-	keys := make([]groupResource, 0, len(n.scales))
-	for key := range n.scales {
-		keys = append(keys, key)
-	}
-	slices.SortFunc(keys, func(a, b groupResource) int {
-		return bytes.Compare([]byte(a.group+"/"+a.resource), []byte(b.group+"/"+b.resource))
-	})
-	for _, key := range keys {
-		rules = append(rules, rule{[]string{key.group}, []string{key.resource}, n.scales[key], []string{"get", "update"}})
-	}
+	rules := append(rulesOn(n.scales, "get", "update"), rulesOn(n.statuses, "get")...)
 	rules = append(rules, rule{[]string{""}, []string{"configmaps"}, n.memory, []string{"get", "update"}})
 	if len(n.secrets) > 0 {
 		rules = append(rules, rule{[]string{""}, []string{"secrets"}, n.secrets, []string{"get"}})
 	}
+	rules = append(rules, rule{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create"}}) // what is new has no name to allow
 
 	const rbac = "rbac.authorization.k8s.io"
 	meta := metadata{Name: "leda", Namespace: namespace, Labels: map[string]string{"app.kubernetes.io/name": "leda"}}
@@ -116,6 +123,18 @@ func (n needs) manifests(namespace, group string) []any {
 		documents = append(documents, configMap{"v1", "ConfigMap", meta})
 	}
 	return documents
+}
+
+// rulesOn allows verbs on the named workloads, a rule for each resource.
+func rulesOn(names map[groupResource][]string, verbs ...string) []rule {
+	var rules []rule
+	for key, workloads := range names {
+		rules = append(rules, rule{[]string{key.group}, []string{key.resource}, sorted(workloads), verbs})
+	}
+	slices.SortFunc(rules, func(a, b rule) int {
+		return strings.Compare(a.APIGroups[0]+"/"+a.Resources[0], b.APIGroups[0]+"/"+b.Resources[0])
+	})
+	return rules
 }
 
 // The few fields of Kubernetes' types that the manifest writes; k8s.io/api would cost the command line
@@ -135,7 +154,7 @@ type (
 	rule struct {
 		APIGroups     []string `json:"apiGroups"`
 		Resources     []string `json:"resources"`
-		ResourceNames []string `json:"resourceNames"`
+		ResourceNames []string `json:"resourceNames,omitempty"`
 		Verbs         []string `json:"verbs"`
 	}
 	binding struct {

@@ -36,14 +36,17 @@ func TestRBACIsExactlyWhatIsNeeded(t *testing.T) {
 	scale := func(group, name string, resource string) []string {
 		return []string{"- apiGroups:", "- " + group, "- " + name, "- " + resource, "- get", "- update"}
 	}
+	events := []string{"- apiGroups:", `- ""`, "- events", "- create"}
 	want := append([]string{"kind: Role", "name: leda", "namespace: bank"}, scale("apps", "ledger", "statefulsets/scale")...)
 	want = append(want, scale(`""`, "leda-memory-0", "configmaps")...)
+	want = append(want, events...)
 	want = append(want, "kind: RoleBinding", "name: leda", "namespace: bank", "kind: Role", "name: leda", "- apiGroup: rbac.authorization.k8s.io", "kind: Group", "name: leda")
 	want = append(want, "kind: ConfigMap", "name: leda-memory-0", "namespace: bank")
 	want = append(want, "kind: Role", "name: leda", "namespace: shop", "- apiGroups:", "- apps", "- api", "- web", "- deployments/scale", "- get", "- update")
 	want = append(want, scale("argoproj.io", "canary", "rollouts/scale")...)
 	want = append(want, "- apiGroups:", `- ""`, "- leda-memory-0", "- leda-memory-1", "- configmaps", "- get", "- update")
 	want = append(want, "- apiGroups:", `- ""`, "- aws", "- secrets", "- get")
+	want = append(want, events...)
 	want = append(want, "kind: RoleBinding", "name: leda", "namespace: shop", "kind: Role", "name: leda", "- apiGroup: rbac.authorization.k8s.io", "kind: Group", "name: leda")
 	want = append(want, "kind: ConfigMap", "name: leda-memory-0", "namespace: shop", "kind: ConfigMap", "name: leda-memory-1", "namespace: shop")
 	if diff := cmp.Diff(want, rules); diff != "" {
@@ -51,5 +54,34 @@ func TestRBACIsExactlyWhatIsNeeded(t *testing.T) {
 	}
 	if strings.Contains(string(manifest), "\ndata") {
 		t.Error("the ConfigMaps have a data field: applying the manifest again would wipe memory")
+	}
+}
+
+func TestRBACForReadyPodsAndOtherKinds(t *testing.T) {
+	object := func(name string, target scaling.TargetRef, metricType scaling.MetricType) scaling.ScaledObject {
+		return scaling.ScaledObject{Namespace: "shop", Name: name, Target: target, Triggers: []scaling.Trigger{{MetricType: metricType}}}
+	}
+	manifest, err := RBAC([]scaling.ScaledObject{
+		object("web", scaling.TargetRef{APIVersion: "apps/v1", Kind: "Deployment", Name: "web"}, scaling.Value),
+		object("api", scaling.TargetRef{APIVersion: "apps/v1", Kind: "Deployment", Name: "api"}, scaling.AverageValue),
+		object("rc", scaling.TargetRef{APIVersion: "v1", Kind: "ReplicationController", Name: "rc"}, scaling.AverageValue),
+		object("proxy", scaling.TargetRef{APIVersion: "example.com/v1", Kind: "Proxy", Name: "proxy"}, scaling.AverageValue),
+		object("other", scaling.TargetRef{APIVersion: "example.com/v1", Kind: "Proxy", Name: "other"}, scaling.AverageValue),
+	}, "leda")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"  resourceNames:\n  - web\n  resources:\n  - deployments/status\n  verbs:\n  - get\n",
+		"  resourceNames:\n  - api\n  - web\n  resources:\n  - deployments/scale\n",
+		"  resourceNames:\n  - other\n  - proxy\n  resources:\n  - proxies/scale\n",
+		"- apiGroups:\n  - \"\"\n  resourceNames:\n  - rc\n  resources:\n  - replicationcontrollers/scale\n",
+	} {
+		if !strings.Contains(string(manifest), want) {
+			t.Errorf("it lacks\n%s", want)
+		}
+	}
+	if n := strings.Count(string(manifest), "is a guess"); n != 1 || !strings.Contains(string(manifest), "# That the resource of kind Proxy in example.com/v1 is called proxies is a guess") {
+		t.Errorf("it says of %d kinds that their resource is guessed, want Proxy alone:\n%s", n, manifest)
 	}
 }

@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/runtime/schema"
+	"net/http"
 
 	"github.com/leda-autoscaler/leda/scaling"
 )
@@ -18,6 +15,7 @@ type Workload struct {
 	Replicas int32 // spec.replicas: the size asked for
 	Current  int32 // status.replicas: the pods there are
 	version  string
+	uid      string // tells it from another one of the same name
 }
 
 // scale is the part of autoscaling/v1 Scale that is read and written.
@@ -33,6 +31,7 @@ type scaleMetadata struct {
 	Name            string `json:"name"`
 	Namespace       string `json:"namespace"`
 	ResourceVersion string `json:"resourceVersion"`
+	UID             string `json:"uid,omitempty"`
 }
 
 type scaleSpec struct {
@@ -45,9 +44,9 @@ type scaleStatus struct {
 
 // Scale reads the size of a target's workload. The error wraps [ErrNotFound] when there is no such workload.
 func (c *Cluster) Scale(ctx context.Context, o *scaling.ScaledObject) (Workload, error) {
-	answer, err := c.request(ctx, "GET", scalePath(o), nil)
+	answer, err := c.part(ctx, o, http.MethodGet, "scale", nil)
 	if err != nil {
-		return Workload{}, fmt.Errorf("read the scale of %s: %w", workloadName(o), advise(err, o, "get"))
+		return Workload{}, fmt.Errorf("read the scale of %s: %w", workloadName(o), err)
 	}
 	var s scale
 	if err := json.Unmarshal(answer, &s); err != nil {
@@ -56,7 +55,7 @@ func (c *Cluster) Scale(ctx context.Context, o *scaling.ScaledObject) (Workload,
 	if s.Kind != "Scale" || s.Metadata.ResourceVersion == "" {
 		return Workload{}, fmt.Errorf("read the scale of %s: the answer is no Scale but kind %q", workloadName(o), s.Kind)
 	}
-	w := Workload{Replicas: s.Spec.Replicas, version: s.Metadata.ResourceVersion}
+	w := Workload{Replicas: s.Spec.Replicas, version: s.Metadata.ResourceVersion, uid: s.Metadata.UID}
 	if s.Status != nil {
 		w.Current = s.Status.Replicas
 	}
@@ -65,6 +64,9 @@ func (c *Cluster) Scale(ctx context.Context, o *scaling.ScaledObject) (Workload,
 
 // SetScale sets the size of a target's workload, if it still is what was seen: else the error wraps
 // [ErrConflict], and the caller observes and decides again.
+//
+// It is sent once. After any other error nobody knows whether the size was set: the next look sees it, and
+// the version that was seen keeps a late one from undoing what was done since.
 func (c *Cluster) SetScale(ctx context.Context, o *scaling.ScaledObject, seen Workload, replicas int32) error {
 	body, err := json.Marshal(scale{
 		APIVersion: "autoscaling/v1", Kind: "Scale",
@@ -74,41 +76,75 @@ func (c *Cluster) SetScale(ctx context.Context, o *scaling.ScaledObject, seen Wo
 	if err != nil {
 		return fmt.Errorf("set %s to %d replicas: %w", workloadName(o), replicas, err)
 	}
-	if _, err := c.request(ctx, "PUT", scalePath(o), body); err != nil {
-		return fmt.Errorf("set %s to %d replicas: %w", workloadName(o), replicas, advise(err, o, "update"))
+	if _, err := c.part(ctx, o, http.MethodPut, "scale", body); err != nil {
+		return fmt.Errorf("set %s to %d replicas: %w", workloadName(o), replicas, err)
 	}
 	return nil
+}
+
+// Ready reads how many of a workload's pods are ready: status.readyReplicas, 0 where there is none.
+//
+// The HPA counts the pods that match the workload's selector, run and are ready. The workload's controller
+// counts those that it owns, and leaves out the ones that are being deleted: where somebody else's pods
+// match the selector, or while pods that still serve are on their way out, the HPA's number is higher.
+func (c *Cluster) Ready(ctx context.Context, o *scaling.ScaledObject) (int32, error) {
+	answer, err := c.part(ctx, o, http.MethodGet, "status", nil)
+	if err != nil {
+		return 0, fmt.Errorf("read the ready pods of %s: %w", workloadName(o), err)
+	}
+	var workload struct {
+		Kind   string `json:"kind"`
+		Status struct {
+			ReadyReplicas int32 `json:"readyReplicas"`
+		} `json:"status"`
+	}
+	if err := json.Unmarshal(answer, &workload); err != nil {
+		return 0, fmt.Errorf("read the ready pods of %s: the answer is no %s: %w", workloadName(o), o.Target.Kind, err)
+	}
+	if workload.Kind != o.Target.Kind {
+		return 0, fmt.Errorf("read the ready pods of %s: the answer is kind %q", workloadName(o), workload.Kind)
+	}
+	return workload.Status.ReadyReplicas, nil
+}
+
+// part reads or writes a subresource of a target's workload. When it is not there, the kind's resource may
+// have become another.
+func (c *Cluster) part(ctx context.Context, o *scaling.ScaledObject, verb, name string, body []byte) ([]byte, error) {
+	r, err := c.resourceOf(ctx, o.Target, false)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.request(ctx, verb, r.subresource(o, name), body)
+	if errors.Is(err, ErrNotFound) && !builtIn(o.Target) {
+		now, changed := c.resourceOf(ctx, o.Target, true)
+		if changed != nil {
+			return nil, changed
+		}
+		if now != r {
+			r = now
+			answer, err = c.request(ctx, verb, r.subresource(o, name), body)
+		}
+	}
+	return answer, advise(err, o, verb, r.name, name)
 }
 
 func workloadName(o *scaling.ScaledObject) string {
 	return o.Target.Kind + " " + o.Namespace + "/" + o.Target.Name
 }
 
-func scalePath(o *scaling.ScaledObject) string {
-	r := resourceOf(o.Target)
-	root := "/apis/" + r.Group
-	if r.Group == "" {
-		root = "/api"
-	}
-	return root + "/" + r.Version + "/namespaces/" + o.Namespace + "/" + r.Resource + "/" + o.Target.Name + "/scale"
-}
-
-// resourceOf names the resource of a kind by Kubernetes' own rule for plurals, the one that built-in
-// kinds follow and generated CRDs are given.
-func resourceOf(t scaling.TargetRef) schema.GroupVersionResource {
-	kind := schema.FromAPIVersionAndKind(t.APIVersion, t.Kind)
-	plural, _ := meta.UnsafeGuessKindToResource(kind)
-	return plural
-}
-
 // advise says what to do about an answer that people meet.
-func advise(err error, o *scaling.ScaledObject, verb string) error {
-	resource := resourceOf(o.Target).Resource
+func advise(err error, o *scaling.ScaledObject, verb, resource, part string) error {
+	right := map[string]string{http.MethodGet: "get", http.MethodPut: "update"}[verb]
 	switch {
-	case apierrors.IsForbidden(err):
-		return fmt.Errorf("the Role in namespace %s does not allow %s on %s/scale of %s: apply `leda rbac` (%w)", o.Namespace, verb, resource, o.Target.Name, err)
-	case apierrors.IsUnauthorized(err):
+	case errors.Is(err, ErrForbidden) && resource != guess(o.Target).name:
+		return fmt.Errorf("the Role in namespace %s does not allow %s on %s/%s of %s: the cluster calls kind %s %s, and `leda rbac` can only guess %s; put its name into the Role (%w)",
+			o.Namespace, right, resource, part, o.Target.Name, o.Target.Kind, resource, guess(o.Target).name, err)
+	case errors.Is(err, ErrForbidden):
+		return fmt.Errorf("the Role in namespace %s does not allow %s on %s/%s of %s: apply `leda rbac` (%w)", o.Namespace, right, resource, part, o.Target.Name, err)
+	case errors.Is(err, ErrUnauthorized):
 		return fmt.Errorf("the cluster does not know the function's role: is its access entry there, and its authentication mode API or API_AND_CONFIG_MAP? (%w)", err)
+	case errors.Is(err, ErrNotFound) && part == "status":
+		return fmt.Errorf("metricType Value needs the number of ready pods, and kind %s has no status subresource, or the workload is gone (%w)", o.Target.Kind, err)
 	case errors.Is(err, ErrNotFound):
 		return fmt.Errorf("create the workload, or mend scaleTargetRef of ScaledObject %s/%s (%w)", o.Namespace, o.Name, err)
 	}

@@ -3,9 +3,8 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
-
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/leda-autoscaler/leda/scaling"
 )
@@ -14,7 +13,7 @@ import (
 func (c *Cluster) Secret(ctx context.Context, namespace string, entry scaling.Source) (string, error) {
 	answer, err := c.request(ctx, "GET", "/api/v1/namespaces/"+namespace+"/secrets/"+entry.Name, nil)
 	if err != nil {
-		if apierrors.IsForbidden(err) {
+		if errors.Is(err, ErrForbidden) {
 			err = fmt.Errorf("the Role in namespace %s does not allow get on it: apply `leda rbac` (%w)", namespace, err)
 		}
 		return "", fmt.Errorf("read Secret %s/%s: %w", namespace, entry.Name, err)

@@ -13,16 +13,10 @@ func NotDeployable(objects []ScaledObject) Problems {
 				Message: what + " cannot be deployed with this version yet; validate and simulate know it",
 			})
 		}
-		if o.Modifiers != nil && o.Modifiers.MetricType == Value {
-			refuse("spec.advanced.scalingModifiers.metricType", "Value (it needs the number of ready pods)")
-		}
 		for i, t := range o.Triggers {
 			at := "spec.triggers[" + strconv.Itoa(i) + "]"
 			if t.Type == TypeCloudWatch {
 				refuse(at+".type", TypeCloudWatch)
-			}
-			if t.MetricType == Value {
-				refuse(at+".metricType", "Value (it needs the number of ready pods)")
 			}
 			a := t.Authentication
 			switch keys := a.Keys; {

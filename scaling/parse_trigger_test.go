@@ -283,11 +283,29 @@ func TestBehaviorFillsInTheOtherDirection(t *testing.T) {
 	}
 }
 
+func TestReadyPodsCountForValueOnly(t *testing.T) {
+	for _, row := range []struct {
+		rule, spec string
+		want       bool
+	}{
+		{"AverageValue", sqsTrigger, false},
+		{"Value", strings.Replace(sqsTrigger, "  - type", "  - metricType: Value\n    type", 1), true},
+		{"a formula of AverageValue", formula("formula: a, target: '1'"), false},
+		{"a formula of Value", formula("formula: a, target: '1', metricType: Value"), true},
+	} {
+		o, _ := accepted(t, row.spec)
+		if got := o.NeedsReady(); got != row.want {
+			t.Errorf("%s: got %t, want %t", row.rule, got, row.want)
+		}
+		if got := NotDeployable([]ScaledObject{o}); len(got) > 0 {
+			t.Errorf("%s: %v", row.rule, got)
+		}
+	}
+}
+
 func TestNotDeployable(t *testing.T) {
 	for _, row := range []struct{ rule, spec, more, want string }{
 		{"CloudWatch", cloudWatch(metricOfQueue), "", "spec.triggers[0].type"},
-		{"Value", strings.Replace(sqsTrigger, "  - type", "  - metricType: Value\n    type", 1), "", "spec.triggers[0].metricType"},
-		{"a formula of Value", formula("formula: a, target: '1', metricType: Value"), "", "spec.advanced.scalingModifiers.metricType"},
 		{"a role", strings.Replace(sqsTrigger, "leda", "mine", 1), "{apiVersion: keda.sh/v1alpha1, kind: TriggerAuthentication, metadata: {name: mine, namespace: shop}, spec: {podIdentity: {provider: aws, roleArn: 'arn:aws:iam::123456789012:role/read'}}}", "spec.triggers[0].authenticationRef"},
 	} {
 		o, _ := accepted(t, row.spec, row.more)

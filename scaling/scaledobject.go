@@ -5,7 +5,10 @@
 // reads the clock: the same values in give the same values out.
 package scaling
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // A ScaledObject is one keda.sh/v1alpha1 ScaledObject: parsed, with KEDA's defaults filled in, validated.
 type ScaledObject struct {
@@ -282,6 +285,15 @@ type ScalingPolicy struct {
 	Percent bool // Value counts percent of the size at the period's start, else pods
 	Value   int32
 	Period  time.Duration // 1 to 1800 s
+}
+
+// NeedsReady says whether the number of ready pods counts: for metricType Value, which compares with what they
+// carry together.
+func (o *ScaledObject) NeedsReady() bool {
+	if o.Modifiers != nil {
+		return o.Modifiers.MetricType == Value
+	}
+	return slices.ContainsFunc(o.Triggers, func(t Trigger) bool { return t.MetricType == Value })
 }
 
 // stabilizationWindow is kube-controller-manager's --horizontal-pod-autoscaler-downscale-stabilization, fixed on EKS.

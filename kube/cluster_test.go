@@ -1,0 +1,243 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/leda-autoscaler/leda/scaling"
+)
+
+// deaf is an address where nobody listens.
+func deaf(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return "https://" + l.Addr().String()
+}
+
+// everybody reads a scale so many times at once, and returns their errors.
+func everybody(t *testing.T, c *Cluster, o *scaling.ScaledObject, n int) []error {
+	t.Helper()
+	errs := make([]error, n)
+	var all sync.WaitGroup
+	for i := range errs {
+		all.Go(func() { _, errs[i] = c.Scale(t.Context(), o) })
+	}
+	all.Wait()
+	return errs
+}
+
+func TestAClusterThatIsDownCostsLittle(t *testing.T) {
+	api := serve(t, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, scaleOf(2)) })
+	dead, time := deaf(t), &clock{now: noon()}
+	endpoint := dead
+	c, eks := described(t, time.Now, func() (string, string) { return endpoint, api.authority })
+	for range 3 {
+		for _, err := range everybody(t, c, web(), 300) {
+			if err == nil || !strings.Contains(err.Error(), "cluster demo at "+dead+" did not answer") {
+				t.Fatalf("got %v, want that the cluster did not answer", err)
+			}
+		}
+	}
+	same(t, "EKS, asked by 900 looks within one moment", eks.requests(), "GET /clusters/demo")
+
+	endpoint = api.URL
+	time.pass(describeInterval - 1)
+	if err := everybody(t, c, web(), 1)[0]; err == nil {
+		t.Error("it was asked again too soon")
+	}
+	time.pass(1)
+	if err := everybody(t, c, web(), 1)[0]; err != nil {
+		t.Fatalf("it has another address now: %v", err)
+	}
+	if err := errors.Join(everybody(t, c, web(), 300)...); err != nil {
+		t.Errorf("who tried has found it for all: %v", err)
+	}
+	same(t, "EKS, asked after the interval", eks.requests(), "GET /clusters/demo")
+}
+
+func TestWhatEKSRefusesIsNotAskedByEveryTarget(t *testing.T) {
+	time := &clock{now: noon()}
+	c, _ := described(t, time.Now, nil)
+	refusing := serve(t, func(w http.ResponseWriter, _ *http.Request) { reply(w, 403, map[string]any{"message": "no"}) })
+	c.AWS.HTTPClient, c.AWS.BaseEndpoint = trusting(t, refusing), &refusing.URL
+	for _, err := range append(everybody(t, c, web(), 100), everybody(t, c, web(), 100)...) {
+		if err == nil || !strings.Contains(err.Error(), "the function's role needs eks:DescribeCluster on cluster demo") {
+			t.Fatalf("got %v, want the right that is missing", err)
+		}
+	}
+	same(t, "EKS", refusing.requests(), "GET /clusters/demo")
+}
+
+func TestOneRequestTriesAndTheOthersDoNotWait(t *testing.T) {
+	hold, held := make(chan struct{}), make(chan struct{})
+	answer := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	var mu sync.Mutex
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		answer := answer
+		mu.Unlock()
+		answer(w, r)
+	})
+	c := at(t, s)
+	if err := everybody(t, c, web(), 1)[0]; err == nil {
+		t.Fatal("a broken connection is an answer")
+	}
+	s.requests()
+
+	mu.Lock()
+	answer = func(w http.ResponseWriter, _ *http.Request) {
+		held <- struct{}{}
+		<-hold
+		reply(w, http.StatusOK, scaleOf(2))
+	}
+	mu.Unlock()
+	tried := make(chan error)
+	go func() {
+		_, err := c.Scale(t.Context(), web())
+		tried <- err
+	}()
+	<-held
+	for _, err := range everybody(t, c, web(), 100) { // would not return if they waited for the one that is held
+		if err == nil || !strings.Contains(err.Error(), "being tried again") {
+			t.Fatalf("got %v, want that somebody is trying", err)
+		}
+	}
+	close(hold)
+	if err := <-tried; err != nil {
+		t.Error(err)
+	}
+	same(t, "the server was asked by", s.requests(), "GET "+webScale)
+
+	mu.Lock()
+	answer = func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, scaleOf(2)) }
+	mu.Unlock()
+	if err := errors.Join(everybody(t, c, web(), 100)...); err != nil {
+		t.Errorf("it answers again: %v", err)
+	}
+}
+
+func TestTheFirstRequestsShareAConnection(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, scaleOf(2)) })
+	connections := map[string]bool{}
+	var mu sync.Mutex
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		connections[r.RemoteAddr] = true
+		mu.Unlock()
+		reply(w, http.StatusOK, scaleOf(2))
+	})
+	if err := errors.Join(everybody(t, at(t, s), web(), 64)...); err != nil {
+		t.Fatal(err)
+	}
+	if len(connections) != 1 {
+		t.Errorf("got %d connections, want 1", len(connections))
+	}
+}
+
+func TestACallerWithoutTimeSaysNothingOfTheServer(t *testing.T) {
+	asked := make(chan struct{})
+	first := true
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if first {
+			first = false
+			close(asked)
+			<-r.Context().Done()
+			return
+		}
+		reply(w, http.StatusOK, scaleOf(2))
+	})
+	c := at(t, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		_, err := c.Scale(ctx, web())
+		ended <- err
+	}()
+	<-asked
+	waiting := make(chan error)
+	go func() {
+		_, err := c.Scale(t.Context(), web())
+		waiting <- err
+	}()
+	cancel()
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+	if err := <-waiting; err != nil {
+		t.Errorf("who waited is to try next: %v", err)
+	}
+}
+
+func TestCertificates(t *testing.T) {
+	api := serve(t, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, scaleOf(2)) })
+	_, another := certify(t)
+	authority, time := api.authority, &clock{now: noon()}
+	c, _ := described(t, time.Now, func() (string, string) { return api.URL, authority })
+	read := func() error { _, err := c.Scale(t.Context(), web()); return err }
+	if err := read(); err != nil {
+		t.Fatal(err)
+	}
+
+	// The server gets a new certificate, under an authority that EKS does not name yet.
+	certificate, renewed := certify(t)
+	api.TLS.Certificates[0] = certificate
+	api.CloseClientConnections()
+	if err := read(); err == nil || !strings.Contains(err.Error(), "that is not the certificate authority which EKS") {
+		t.Errorf("got %v, want that the certificate is refused", err)
+	}
+	authority = renewed
+	time.pass(describeInterval)
+	if err := read(); err != nil {
+		t.Errorf("EKS names its authority now: %v", err)
+	}
+
+	for rule, given := range map[string]string{"no base64": "%", "no certificate": "bm9uZQ==", "another's": another} {
+		c := at(t, api)
+		c.CertificateAuthority = given
+		if _, err := c.Scale(t.Context(), web()); err == nil || !strings.Contains(err.Error(), "certificate") {
+			t.Errorf("%s: got %v", rule, err)
+		}
+	}
+	if n := len(api.requests()); n != 2 {
+		t.Errorf("the server got %d requests, want the 2 that trusted it", n)
+	}
+}
+
+func TestATokenThatCannotBeSignedIsNotTheServersFault(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, scaleOf(2)) })
+	c := at(t, s)
+	keys, broken := c.AWS.Credentials, false
+	c.AWS.Credentials = aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
+		if broken {
+			return aws.Credentials{}, fmt.Errorf("no role")
+		}
+		return keys.Retrieve(ctx)
+	})
+	clock := &clock{now: time.Now()}
+	c.Now = clock.Now
+	if _, err := c.Scale(t.Context(), web()); err != nil {
+		t.Fatal(err)
+	}
+	broken = true
+	clock.pass(tokenLife)
+	if _, err := c.Scale(t.Context(), web()); err == nil || !strings.Contains(err.Error(), "no role") {
+		t.Errorf("got %v, want why there is no token", err)
+	}
+	broken = false
+	if _, err := c.Scale(t.Context(), web()); err != nil {
+		t.Error(err)
+	}
+}
