@@ -1,11 +1,16 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"net/http"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +24,20 @@ const StoreInterval = time.Minute
 // MemoryName is the name of the ConfigMap that keeps the memory of bucket n's targets.
 func MemoryName(n int) string { return "leda-memory-" + strconv.Itoa(n) }
 
+const (
+	// bucketSize bounds a ConfigMap's data, and entrySize what one target may take of it, its name included:
+	// 50 of them fit.
+	bucketSize = 64 << 10
+	entrySize  = 1300
+
+	// forgetAfter is how old the memory of a target that nobody has any more must be to be dropped. No
+	// window lasts as long, and what is lost can only delay a scale-in.
+	forgetAfter = 7 * 24 * time.Hour
+
+	// maxAhead is how far in the future an entry's times may be, for clocks that differ.
+	maxAhead = time.Hour
+)
+
 // A Bucket is a ConfigMap that keeps the memory of up to 50 targets of a namespace, one entry a target.
 //
 // Every write carries the version that was read, so that two functions at work at once cannot undo each
@@ -31,16 +50,31 @@ type Bucket struct {
 
 	turn chan struct{} // holds one token; who has it talks to the API server
 
-	mu      sync.Mutex
-	read    bool
-	object  configMapObject // as it was read: its metadata, the version in it, goes back as it came
-	entries map[string]entry
-	waiting []*write
+	mu        sync.Mutex
+	read      bool
+	object    map[string]json.RawMessage // as it was read: what is not Leda's in it, and the version, go back as they came
+	immutable bool
+	entries   map[string]entry
+	waiting   []*write
+	own       map[string]bool
 }
 
 // NewBucket is a bucket nothing has been read of yet.
 func NewBucket(c *Cluster, namespace string, n int) *Bucket {
 	return &Bucket{Cluster: c, Namespace: namespace, Name: MemoryName(n), turn: make(chan struct{}, 1)}
+}
+
+// Own says which targets the bucket is for. Memory of others is left alone, since another installation may
+// keep it here, until it is old, or there is no room for it.
+func (b *Bucket) Own(targets ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.own == nil {
+		b.own = map[string]bool{}
+	}
+	for _, target := range targets {
+		b.own[target] = true
+	}
 }
 
 // entry is one target's memory.
@@ -114,7 +148,7 @@ func (b *Bucket) Keep(target string, was Recollection, m scaling.Memory) {
 type write struct {
 	target string
 	was    string // the stored text that the decision rests on
-	memory scaling.Memory
+	entry  entry
 	done   bool
 	err    error
 }
@@ -122,12 +156,16 @@ type write struct {
 // Remember stores a target's memory, if what is stored still is what was recalled: else the error wraps
 // [ErrConflict], and the caller observes and decides again.
 func (b *Bucket) Remember(ctx context.Context, target string, was Recollection, m scaling.Memory) error {
-	w := &write{target: target, was: was.text, memory: m}
+	e, err := entryOf(target, m)
+	if err != nil {
+		return fmt.Errorf("store memory of %s/%s: %w", b.Namespace, target, err)
+	}
+	w := &write{target: target, was: was.text, entry: e}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, w)
 	b.mu.Unlock()
 
-	err := b.take(ctx)
+	err = b.take(ctx)
 	if err == nil {
 		defer b.giveBack()
 	}
@@ -213,14 +251,6 @@ func (b *Bucket) store(ctx context.Context, batch []*write) {
 	}
 }
 
-// configMapObject is the part of a ConfigMap that is read and written.
-type configMapObject struct {
-	APIVersion string            `json:"apiVersion"`
-	Kind       string            `json:"kind"`
-	Metadata   map[string]any    `json:"metadata"`
-	Data       map[string]string `json:"data,omitempty"`
-}
-
 func (b *Bucket) path() string {
 	return "/api/v1/namespaces/" + b.Namespace + "/configmaps/" + b.Name
 }
@@ -228,7 +258,7 @@ func (b *Bucket) path() string {
 // load reads the ConfigMap. What this process knows beyond an entry stays known where the entry still is
 // what this process wrote.
 func (b *Bucket) load(ctx context.Context) error {
-	answer, err := b.Cluster.request(ctx, "GET", b.path(), nil)
+	answer, err := b.Cluster.request(ctx, http.MethodGet, b.path(), nil)
 	if err != nil {
 		return fmt.Errorf("read memory %s/%s: %w", b.Namespace, b.Name, b.advise(err, "get"))
 	}
@@ -236,58 +266,84 @@ func (b *Bucket) load(ctx context.Context) error {
 }
 
 func (b *Bucket) accept(answer []byte) error {
-	var object configMapObject
+	wrong := func(what string, err error) error {
+		return fmt.Errorf("read memory %s/%s: the answer is no ConfigMap: %s: %w", b.Namespace, b.Name, what, err)
+	}
+	var object, metadata map[string]json.RawMessage
+	var known struct {
+		Kind     string `json:"kind"`
+		Metadata struct {
+			ResourceVersion string `json:"resourceVersion"`
+		} `json:"metadata"`
+		Data      map[string]string `json:"data"`
+		Immutable bool              `json:"immutable"`
+	}
+	if err := json.Unmarshal(answer, &known); err != nil {
+		return wrong("its fields", err)
+	}
+	if known.Kind != "ConfigMap" || known.Metadata.ResourceVersion == "" {
+		return fmt.Errorf("read memory %s/%s: the answer is no ConfigMap but kind %q", b.Namespace, b.Name, known.Kind)
+	}
 	if err := json.Unmarshal(answer, &object); err != nil {
-		return fmt.Errorf("read memory %s/%s: the answer is no ConfigMap: %w", b.Namespace, b.Name, err)
+		return wrong("its fields", err)
 	}
-	version, _ := object.Metadata["resourceVersion"].(string)
-	if object.Kind != "ConfigMap" || version == "" {
-		return fmt.Errorf("read memory %s/%s: the answer is no ConfigMap but kind %q", b.Namespace, b.Name, object.Kind)
+	if err := json.Unmarshal(object["metadata"], &metadata); err != nil {
+		return wrong("its metadata", err)
 	}
-	entries := make(map[string]entry, len(object.Data))
+	delete(metadata, "managedFields") // long, and the server's own
+	short, err := json.Marshal(metadata)
+	if err != nil {
+		return wrong("its metadata", err)
+	}
+	object["metadata"] = short
+
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for target, text := range object.Data {
-		if known, ok := b.entries[target]; ok && known.text == text {
-			entries[target] = known
+	entries := make(map[string]entry, len(known.Data))
+	for target, text := range known.Data {
+		if e, ok := b.entries[target]; ok && e.text == text {
+			entries[target] = e
 			continue
 		}
-		e := entry{text: text}
-		if err := json.Unmarshal([]byte(text), &e.stored); err != nil {
-			e.stored, e.broken = scaling.Memory{}, fmt.Errorf("memory %s/%s, entry %s: %w", b.Namespace, b.Name, target, err)
-		}
-		entries[target] = e
+		entries[target] = b.understand(target, text)
 	}
-	delete(object.Metadata, "managedFields") // long, and the server's own
-	b.read, b.object, b.entries = true, object, entries
+	b.read, b.object, b.immutable, b.entries = true, object, known.Immutable, entries
 	return nil
+}
+
+// understand reads an entry that this process has not written.
+func (b *Bucket) understand(target, text string) entry {
+	m, err := scaling.ParseMemory(text)
+	if now := b.Cluster.Now(); err == nil && m.Newest().Sub(now) > maxAhead {
+		err = fmt.Errorf("it is of %s, and now is %s", m.Newest().Format(time.RFC3339), now.Format(time.RFC3339))
+	}
+	if err != nil {
+		err = fmt.Errorf("memory %s/%s, entry %s is not what this version of Leda writes, and counts as lost: %w", b.Namespace, b.Name, target, err)
+		return entry{text: text, broken: err}
+	}
+	return entry{text: text, stored: m}
 }
 
 // put writes a batch, and with it whatever else this process knows beyond what is stored.
 func (b *Bucket) put(ctx context.Context, batch []*write) error {
-	b.mu.Lock()
-	object := b.object
-	object.Data = make(map[string]string, len(b.entries))
 	written, ahead := map[string]entry{}, map[string]int{}
+	b.mu.Lock()
 	for target, e := range b.entries {
-		object.Data[target] = e.text
 		if ahead[target] = e.ahead; e.ahead > 0 {
-			written[target] = entryOf(e.exact)
+			if renewed, err := entryOf(target, e.exact); err == nil { // else what is stored stays
+				written[target] = renewed
+			}
 		}
 	}
 	for _, w := range batch {
-		written[w.target] = entryOf(w.memory)
+		written[w.target] = w.entry
 	}
+	body, err := b.compose(written)
 	b.mu.Unlock()
-	for target, e := range written {
-		object.Data[target] = e.text
-	}
-
-	body, err := json.Marshal(object)
 	if err != nil {
 		return fmt.Errorf("store memory %s/%s: %w", b.Namespace, b.Name, err)
 	}
-	answer, err := b.Cluster.request(ctx, "PUT", b.path(), body)
+	answer, err := b.Cluster.request(ctx, http.MethodPut, b.path(), body)
 	if err != nil {
 		return fmt.Errorf("store memory %s/%s: %w", b.Namespace, b.Name, b.advise(err, "update"))
 	}
@@ -306,15 +362,49 @@ func (b *Bucket) put(ctx context.Context, batch []*write) error {
 	return b.accept(answer)
 }
 
-// entryOf is m as it is stored: late, so that it holds until it is stored again.
-func entryOf(m scaling.Memory) entry {
-	stored := m.Later(StoreInterval)
-	text, err := json.Marshal(stored)
-	if err != nil {
-		// Memory is numbers and times; only a year beyond 9999 cannot be written.
-		return entry{stored: scaling.Memory{}, broken: err}
+// compose makes the ConfigMap to write. What nobody has any more is left out, and so is what is not ours
+// where there is no room, the oldest first.
+func (b *Bucket) compose(written map[string]entry) ([]byte, error) {
+	if b.immutable {
+		return nil, errors.New("it is immutable: delete it and apply `leda rbac`")
 	}
-	return entry{text: string(text), stored: stored, exact: m}
+	data := make(map[string]string, len(b.entries)+len(written))
+	for target, e := range b.entries {
+		data[target] = e.text
+	}
+	for target, e := range written {
+		data[target] = e.text
+	}
+	size, foreign := 0, []string(nil)
+	for target, text := range data {
+		size += len(target) + len(text)
+		if _, ours := written[target]; !ours && b.own != nil && !b.own[target] && b.entries[target].broken == nil {
+			foreign = append(foreign, target)
+		}
+	}
+	age := func(target string) time.Duration { return b.Cluster.Now().Sub(b.entries[target].stored.Newest()) }
+	slices.SortFunc(foreign, func(a, b string) int { return cmp.Or(cmp.Compare(age(b), age(a)), strings.Compare(a, b)) })
+	for _, target := range foreign {
+		if size > bucketSize || age(target) > forgetAfter {
+			size -= len(target) + len(data[target])
+			delete(data, target)
+		}
+	}
+	if size > bucketSize {
+		return nil, fmt.Errorf("it would hold %d bytes, and %d are the most: remove with kubectl edit what is not Leda's in it", size, bucketSize)
+	}
+	object := maps.Clone(b.object)
+	var err error
+	if object["data"], err = json.Marshal(data); err != nil {
+		return nil, err
+	}
+	return json.Marshal(object)
+}
+
+// entryOf is m as it is stored: late, so that it holds until it is stored again, and short.
+func entryOf(target string, m scaling.Memory) (entry, error) {
+	text, stored, err := m.Later(StoreInterval).Text(entrySize - len(target))
+	return entry{text: text, stored: stored, exact: m}, err
 }
 
 func (b *Bucket) advise(err error, verb string) error {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // What the parser accepts, Decide can use; and it never panics.
@@ -147,18 +148,85 @@ func FuzzDecide(f *testing.F) {
 	})
 }
 
-// What is stored comes back, and whatever is stored is read without a panic.
+// Whatever is stored is read without a panic, and comes back as it was read.
 func FuzzMemory(f *testing.F) {
-	f.Add([]byte(`{"since":"2026-01-05T12:00:00Z","latest":{"replicas":3,"at":"2026-01-05T12:00:00Z"}}`))
-	f.Add([]byte(`null`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var m Memory
-		if json.Unmarshal(data, &m) != nil {
+	f.Add(`{"since":"2026-01-05T12:00:00Z","latest":{"replicas":3,"at":"2026-01-05T12:00:00Z"}}`)
+	f.Add(`null`)
+	f.Add(`{"scaleUps":[{"change":2147483647,"at":"2026-01-05T11:59:59Z"},{"change":1,"at":"2026-01-05T11:59:59Z"}]}`)
+	f.Add(`{"higher":[{"replicas":3,"at":"2026-01-05T11:59:00Z"},{"replicas":5,"at":"2026-01-05T11:59:30Z"}]}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		m, err := ParseMemory(text)
+		if err != nil {
 			return
 		}
 		d := Decide(orders(), Observed{Replicas: 2, Current: 2, Readings: depth(0), Memory: m}, noon())
 		if d.To < 1 || d.To > 5 {
 			t.Fatalf("%+v", d)
+		}
+		again, kept, err := m.Text(1 << 20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if back, err := ParseMemory(again); err != nil || !cmp.Equal(back, m, cmpopts.EquateEmpty()) || !cmp.Equal(kept, m) {
+			t.Fatalf("%s came back as %+v, %v", text, back, err)
+		}
+	})
+}
+
+// remembered makes a memory such as decisions leave, up to now, of three numbers an entry: how many replicas,
+// how many quarters of a second after the one before, and what they are.
+func remembered(numbers []byte) Memory {
+	m := Memory{Since: noon().Add(-2 * time.Hour), LastActive: noon().Add(-time.Minute)}
+	at := noon()
+	for i := 0; i+2 < len(numbers); i += 3 {
+		at = at.Add(-time.Duration(numbers[i+1]) * time.Second / 4)
+	}
+	for i := 0; i+2 < len(numbers); i += 3 {
+		n := int32(numbers[i])
+		at = at.Add(time.Duration(numbers[i+1]) * time.Second / 4)
+		switch numbers[i+2] % 4 {
+		case 0:
+			m.ScaleUps = append(m.ScaleUps, ScaleEvent{n + 1, at})
+		case 1:
+			m.ScaleDowns = append(m.ScaleDowns, ScaleEvent{n + 1, at})
+		default:
+			m.recommend(n, at, time.Hour, time.Hour)
+		}
+	}
+	return m
+}
+
+// What is stored coarsely never asks for fewer replicas than what is known, now or later, and never needs
+// to be stored again for that.
+func FuzzCoarseMemory(f *testing.F) {
+	long := make([]byte, 0, 1200)
+	for i := range 400 {
+		long = append(long, byte(255-i/2), 30, byte(i%9))
+	}
+	f.Add(uint16(1), uint16(200), uint16(300), uint8(3), uint8(90), uint8(3), uint16(600), uint16(10), long)
+	f.Add(uint16(1), uint16(200), uint16(300), uint8(11), uint8(90), uint8(3), uint16(600), uint16(10), long)
+	f.Add(uint16(1), uint16(200), uint16(300), uint8(19), uint8(200), uint8(30), uint16(300), uint16(0), long)
+	f.Add(uint16(1), uint16(200), uint16(6), uint8(129), uint8(20), uint8(255), uint16(1), uint16(0), []byte{21, 40, 2, 22, 40, 2, 23, 40, 2, 24, 40, 2, 25, 40, 2})
+	f.Add(uint16(0), uint16(50), uint16(399), uint8(0), uint8(20), uint8(0), uint16(250), uint16(3000), long)
+	f.Fuzz(func(t *testing.T, minimum, maximum, window uint16, rules, replicas, value uint8, size, wait uint16, numbers []byte) {
+		o := invented(minimum, maximum, window, rules)
+		m := remembered(numbers)
+		coarse := m
+		for range int(size) % (1 + len(numbers)/3) {
+			coarse, _ = coarse.coarser(1 + int(size>>12))
+		}
+		if err := coarse.check(); err != nil {
+			t.Fatalf("%v: %+v", err, coarse)
+		}
+		now := noon().Add(time.Duration(wait) * time.Second)
+		seen := Observed{Replicas: int32(replicas), Current: int32(replicas), Readings: depth(float64(value) * 3), Memory: m}
+		exact := Decide(o, seen, now)
+		if !o.Covers(coarse, m, now) {
+			t.Fatalf("it would have to be stored again: %+v", coarse)
+		}
+		seen.Memory = coarse
+		if stored := Decide(o, seen, now); stored.To < exact.To {
+			t.Fatalf("with what is stored %d, with what is known %d, from %d (%s; %s)\n%+v\n%+v", stored.To, exact.To, replicas, stored.Record().Why, exact.Record().Why, coarse, m)
 		}
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func after(d time.Duration) time.Time { return noon().Add(d) }
@@ -25,6 +27,74 @@ func TestStoredMemoryDoesNotHoldGrowthBack(t *testing.T) {
 	d := Decide(orders(), Observed{Replicas: 1, Current: 1, Readings: depth(6), Memory: m}, after(time.Second))
 	if d.To != 2 {
 		t.Errorf("got %d, want 2: %s", d.To, d.Record().Why)
+	}
+}
+
+func TestLongMemoryIsStoredShort(t *testing.T) {
+	var long Memory
+	for i := range 700 { // an hour of looks, each of which asks for less
+		long.recommend(int32(700-i), after(time.Duration(i)*5*time.Second), time.Hour, 0)
+		long.ScaleDowns = append(long.ScaleDowns, ScaleEvent{1, after(time.Duration(i) * 5 * time.Second)})
+	}
+	long.Since, long.Failures = noon(), []Failure{{"orders", 7, noon()}}
+	text, kept, err := long.Text(1250)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(text) > 1250 || len(text) < 1000 {
+		t.Errorf("it takes %d bytes, want nearly 1250", len(text))
+	}
+	if back, err := ParseMemory(text); err != nil || !cmp.Equal(back, kept) {
+		t.Errorf("it is read as %+v, %v, want %+v", back, err, kept)
+	}
+	if len(long.Higher) != 699 || len(long.ScaleDowns) != 700 {
+		t.Error("what was known has changed")
+	}
+	if sum := changed(kept.ScaleDowns, after(time.Hour), 2*time.Hour); sum != 700 {
+		t.Errorf("700 steps down became %d", sum)
+	}
+	if kept.highest(0, after(time.Minute), time.Hour) != 700 || len(kept.Failures) != 1 || kept.Latest != long.Latest {
+		t.Errorf("got %+v", kept)
+	}
+}
+
+func TestFailuresAreForgottenLast(t *testing.T) {
+	m := Memory{
+		Higher:   []Recommendation{{5, noon()}, {4, after(time.Second)}},
+		Failures: []Failure{{"orders", 7, noon()}, {"payments", 2, noon()}, {"mails", 9, noon()}},
+	}
+	for _, want := range []int{3, 2, 1, 0} {
+		m, _ = m.coarser(1)
+		if len(m.Higher) != 1 || len(m.Failures) != want {
+			t.Fatalf("got %+v, want %d failures", m, want)
+		}
+		if want == 1 && m.Failures[0].Trigger != "mails" {
+			t.Errorf("the one that failed most often is to stay, got %+v", m.Failures)
+		}
+	}
+	if _, ok := m.coarser(1); ok {
+		t.Error("there is nothing left to make coarser")
+	}
+	if text, _, err := m.Text(20); err == nil {
+		t.Errorf("20 bytes hold %s", text)
+	}
+}
+
+func TestWhatMemoryIsNot(t *testing.T) {
+	for rule, text := range map[string]string{
+		"no JSON":                           `{`,
+		"another object":                    `{"replicas":3}`,
+		"a field of a newer version":        `{"since":"2026-01-05T12:00:00Z","frozenUntil":"2026-01-05T13:00:00Z"}`,
+		"two objects":                       `{} {}`,
+		"fewer than no replicas":            `{"latest":{"replicas":-1}}`,
+		"a window that would hide its top":  `{"higher":[{"replicas":3,"at":"2026-01-05T12:00:00Z"},{"replicas":5,"at":"2026-01-05T12:00:01Z"}]}`,
+		"and the other way round":           `{"lower":[{"replicas":5,"at":"2026-01-05T12:00:00Z"},{"replicas":3,"at":"2026-01-05T12:00:01Z"}]}`,
+		"a step down that is one up":        `{"scaleDowns":[{"change":-5,"at":"2026-01-05T12:00:00Z"}]}`,
+		"more steps than there can be pods": `{"scaleUps":[{"change":2147483647,"at":"2026-01-05T12:00:00Z"},{"change":2147483647,"at":"2026-01-05T12:00:00Z"}]}`,
+	} {
+		if m, err := ParseMemory(text); err == nil || m.Known() {
+			t.Errorf("%s: got %+v, %v", rule, m, err)
+		}
 	}
 }
 
