@@ -26,14 +26,14 @@ type kubernetes struct {
 
 const (
 	namespace = "kube-package"
-	// webs is what RBAC is made from: two workloads of different kinds, in one bucket.
+	// webs is what RBAC is made from: workloads of different kinds, in one bucket. Of web the ready pods count.
 	webs = `
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata: {name: web, namespace: ` + namespace + `}
 spec:
   scaleTargetRef: {name: web}
-  triggers: [{type: aws-sqs-queue, metadata: {queueURL: web, awsRegion: us-east-1, identityOwner: operator}}]
+  triggers: [{type: aws-sqs-queue, metricType: Value, metadata: {queueURL: web, awsRegion: us-east-1, identityOwner: operator}}]
 ---
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
@@ -41,6 +41,59 @@ metadata: {name: store, namespace: ` + namespace + `}
 spec:
   scaleTargetRef: {kind: StatefulSet, name: store}
   triggers: [{type: aws-sqs-queue, metadata: {queueURL: store, awsRegion: us-east-1, identityOwner: operator}}]
+---
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: cart, namespace: ` + namespace + `}
+spec:
+  scaleTargetRef: {apiVersion: farm.example/v1, kind: Cart, name: cart}
+  triggers: [{type: aws-sqs-queue, metricType: Value, metadata: {queueURL: cart, awsRegion: us-east-1, identityOwner: operator}}]
+---
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: ox, namespace: ` + namespace + `}
+spec:
+  scaleTargetRef: {apiVersion: farm.example/v1, kind: Ox, name: ox}
+  triggers: [{type: aws-sqs-queue, metadata: {queueURL: ox, awsRegion: us-east-1, identityOwner: operator}}]
+`
+	// farm are kinds that no cluster has by itself: Ox has a plural that nobody guesses, and Barn cannot be scaled.
+	farm = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: carts.farm.example}
+spec:
+  group: farm.example
+  scope: Namespaced
+  names: {kind: Cart, plural: carts}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+    subresources: {status: {}, scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: oxen.farm.example}
+spec:
+  group: farm.example
+  scope: Namespaced
+  names: {kind: Ox, plural: oxen}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+    subresources: {scale: {specReplicasPath: .spec.replicas, statusReplicasPath: .status.replicas}}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: barns.farm.example}
+spec:
+  group: farm.example
+  scope: Namespaced
+  names: {kind: Barn, plural: barns}
+  versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}}]
 `
 )
 
@@ -67,6 +120,13 @@ spec:
   selector: {matchLabels: {app: store}}
   template: {metadata: {labels: {app: store}}, spec: {containers: [{name: store, image: none}]}}
 ` + "E")
+	k.types("kubectl apply -f - <<'E'\n" + farm + "E")
+	k.types("kubectl wait --for condition=established --timeout 60s crd/carts.farm.example crd/oxen.farm.example crd/barns.farm.example")
+	k.types("kubectl apply -f - <<'E'\n" + `
+{apiVersion: farm.example/v1, kind: Cart, metadata: {name: cart, namespace: ` + namespace + `}, spec: {replicas: 2}}
+---
+{apiVersion: farm.example/v1, kind: Ox, metadata: {name: ox, namespace: ` + namespace + `}, spec: {replicas: 2}}
+` + "E")
 	k.types("go run ./cmd/leda rbac - <<'E' | kubectl apply -f -\n" + webs + "E")
 
 	test := func(name string, f func(kubernetes)) {
@@ -78,6 +138,10 @@ spec:
 	}
 	test("scale is read and set, of any kind", kubernetes.scale)
 	test("a size that someone else has set is not overwritten", kubernetes.scaleConflict)
+	test("a kind of the cluster's own is scaled by its scale subresource", kubernetes.discovery)
+	test("what RBAC could only guess is said when it is wrong", kubernetes.guessed)
+	test("ready pods are those that the controller counts", kubernetes.ready)
+	test("events are what kubectl describe shows", kubernetes.events)
 	test("what RBAC does not allow is said with what to do", kubernetes.forbidden)
 	test("memory comes back, to the instant here and late elsewhere", kubernetes.recall)
 	test("two functions at work cannot undo each other's memory", kubernetes.memoryConflict)
@@ -99,11 +163,22 @@ func (k kubernetes) cluster() *kube.Cluster {
 
 func (k kubernetes) objects() (web, store *scaling.ScaledObject) {
 	k.Helper()
+	return k.object("web"), k.object("store")
+}
+
+func (k kubernetes) object(name string) *scaling.ScaledObject {
+	k.Helper()
 	parsed, err := scaling.Parse(scaling.File{Name: "webs", Data: []byte(webs)})
 	if err != nil {
 		k.Fatal(err)
 	}
-	return &parsed.ScaledObjects[1], &parsed.ScaledObjects[0]
+	for i, o := range parsed.ScaledObjects {
+		if o.Name == name {
+			return &parsed.ScaledObjects[i]
+		}
+	}
+	k.Fatalf("no ScaledObject %s", name)
+	return nil
 }
 
 func (k kubernetes) scale() {
@@ -136,6 +211,97 @@ func (k kubernetes) scaleConflict() {
 	}
 	if got := k.types("kubectl -n " + namespace + " get deployment web -o jsonpath='{.spec.replicas}'"); got != "7" {
 		k.Errorf("got %s replicas, want someone else's 7", got)
+	}
+}
+
+func (k kubernetes) discovery() {
+	cart, c := k.object("cart"), k.cluster()
+	seen, err := c.Scale(k.Context(), cart)
+	if err != nil {
+		k.Fatal(err)
+	}
+	if seen.Replicas != 2 {
+		k.Errorf("got %d replicas, want 2", seen.Replicas)
+	}
+	if err := c.SetScale(k.Context(), cart, seen, 5); err != nil {
+		k.Fatal(err)
+	}
+	if got := k.types("kubectl -n " + namespace + " get carts cart -o jsonpath='{.spec.replicas}'"); got != "5" {
+		k.Errorf("got %s replicas, want 5", got)
+	}
+	if ready, err := c.Ready(k.Context(), cart); err != nil || ready != 0 {
+		k.Errorf("ready pods that nobody counted: got %d, %v, want 0", ready, err)
+	}
+	for kind, want := range map[string]string{"Barn": "kind Barn of farm.example/v1 has no scale subresource", "Horse": "farm.example/v1 has no kind Horse in this cluster"} {
+		o := *cart
+		o.Target.Kind = kind
+		if _, err := c.Scale(k.Context(), &o); err == nil || !strings.Contains(err.Error(), want) {
+			k.Errorf("%s: got %v, want %q", kind, err, want)
+		}
+	}
+	unknown := *cart
+	unknown.Target.APIVersion = "sea.example/v1"
+	if _, err := c.Scale(k.Context(), &unknown); !errors.Is(err, kube.ErrNotFound) || !strings.Contains(err.Error(), "the cluster has no sea.example/v1") {
+		k.Errorf("got %v, want that there is no such group", err)
+	}
+}
+
+func (k kubernetes) guessed() {
+	ox, c := k.object("ox"), k.cluster()
+	const want = "the cluster calls kind Ox oxen, and `leda rbac` can only guess oxs; put its name into the Role"
+	if _, err := c.Scale(k.Context(), ox); !errors.Is(err, kube.ErrForbidden) || !strings.Contains(err.Error(), want) {
+		k.Fatalf("got %v, want %q", err, want)
+	}
+	k.types("kubectl -n " + namespace + " get role leda -o yaml | sed s,oxs/scale,oxen/scale, | kubectl apply -f -")
+	k.eventually("kubectl -n "+namespace+" auth can-i get oxen.farm.example/ox --subresource scale --as leda --as-group leda || true", func(answer string) bool { return answer == "yes" })
+	if seen, err := c.Scale(k.Context(), ox); err != nil || seen.Replicas != 2 {
+		k.Errorf("got %+v, %v, want 2 replicas", seen, err)
+	}
+}
+
+func (k kubernetes) ready() {
+	web, store := k.objects()
+	c := k.cluster()
+	k.types("kubectl -n " + namespace + " rollout status deployment web --timeout 60s")
+	asked := k.types("kubectl -n " + namespace + " get deployment web -o jsonpath='{.spec.replicas}'")
+	if got, err := c.Ready(k.Context(), web); err != nil || fmt.Sprint(got) != asked {
+		k.Errorf("got %d, %v, want %s", got, err, asked)
+	}
+	_, err := c.Ready(k.Context(), store) // whose triggers do not count them
+	if !errors.Is(err, kube.ErrForbidden) || !strings.Contains(err.Error(), "does not allow get on statefulsets/status of store") {
+		k.Errorf("got %v, want that it is not allowed", err)
+	}
+}
+
+func (k kubernetes) events() {
+	web, _ := k.objects()
+	c, another := k.cluster(), k.cluster()
+	seen, err := c.Scale(k.Context(), web)
+	if err != nil {
+		k.Fatal(err)
+	}
+	warning := kube.Event{Warning: true, Reason: kube.FailedGetExternalMetric, Message: "orders could not be read"}
+	for _, e := range []kube.Event{{Reason: kube.SuccessfulRescale, Message: "Scaled 1→3: orders has 11 messages, 5 a replica"}, warning, warning} {
+		if err := c.Event(k.Context(), web, seen, e); err != nil {
+			k.Fatal(err)
+		}
+	}
+	if err := another.Event(k.Context(), web, seen, warning); err != nil {
+		k.Errorf("the same warning from another function: %v", err)
+	}
+	described := k.types("kubectl -n " + namespace + " describe deployment web")
+	for _, want := range []string{"Scaled 1→3: orders has 11 messages, 5 a replica", "SuccessfulRescale", "leda"} {
+		if !strings.Contains(described, want) {
+			k.Errorf("kubectl describe does not show %q:\n%s", want, described)
+		}
+	}
+	if n := strings.Count(described, warning.Message); n < 1 || n > 2 { // two where the interval changes in between
+		k.Errorf("the warning is shown %d times:\n%s", n, described)
+	}
+	elsewhere := *web
+	elsewhere.Namespace = "default"
+	if err := c.Event(k.Context(), &elsewhere, seen, warning); !errors.Is(err, kube.ErrForbidden) {
+		k.Errorf("got %v, want %v", err, kube.ErrForbidden)
 	}
 }
 
