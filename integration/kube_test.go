@@ -147,6 +147,8 @@ spec:
 	test("two functions at work cannot undo each other's memory", kubernetes.memoryConflict)
 	test("writes at the same time all arrive", kubernetes.memoryTogether)
 	test("what cannot be understood is lost memory, and mended by the next write", kubernetes.memoryBroken)
+	test("what is not Leda's in the ConfigMap comes back as it was", kubernetes.memoryShared)
+	test("memory that may not be changed is said with what to do", kubernetes.memoryImmutable)
 	test("memory that is not there is said with what to do", kubernetes.memoryMissing)
 	test("a wrong certificate authority is refused", kubernetes.wrongAuthority)
 	test("an address that does not answer any more is asked for again", kubernetes.moved)
@@ -438,6 +440,36 @@ func (k kubernetes) memoryBroken() {
 	}
 	if r := k.recalls(k.bucket(), "broken"); r.Broken != nil || r.Memory.Latest.Replicas != 2 {
 		k.Errorf("after the next write: %+v", r)
+	}
+}
+
+func (k kubernetes) memoryShared() {
+	k.types("kubectl -n " + namespace + ` patch configmap leda-memory-0 --type merge -p '{"data":{"notes":"do not touch"},"binaryData":{"logo":"AAEC"},"metadata":{"labels":{"team":"shop"}}}'`)
+	b := k.bucket()
+	b.Own("web")
+	if err := b.Remember(k.Context(), "web", k.recalls(b, "web"), remembered(3)); err != nil {
+		k.Fatal(err)
+	}
+	if got, want := k.types("kubectl -n "+namespace+" get configmap leda-memory-0 -o jsonpath='{.data.notes} {.binaryData.logo} {.metadata.labels.team}'"), "do not touch AAEC shop"; got != want {
+		k.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func (k kubernetes) memoryImmutable() {
+	k.types("kubectl -n " + namespace + ` patch configmap leda-memory-0 --type merge -p '{"immutable":true}'`)
+	b := k.bucket()
+	was := k.recalls(b, "web")
+	if err := b.Remember(k.Context(), "web", was, remembered(4)); err == nil || !strings.Contains(err.Error(), "it is immutable: delete it and apply `leda rbac`") {
+		k.Errorf("got %v, want what to do", err)
+	}
+	k.types("kubectl -n " + namespace + " delete configmap leda-memory-0")
+	k.types("go run ./cmd/leda rbac - <<'E' | kubectl apply -f -\n" + webs + "E")
+	other := k.bucket()
+	if err := other.Remember(k.Context(), "web", k.recalls(other, "web"), remembered(5)); err != nil {
+		k.Errorf("after it was: %v", err)
+	}
+	if got := k.recalls(b, "web").Memory.Latest.Replicas; got != 3 {
+		k.Errorf("who had read the old one recalls %d, want its 3", got)
 	}
 }
 

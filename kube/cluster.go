@@ -96,6 +96,12 @@ func (c *Cluster) connect(ctx context.Context) (*way, error) {
 		}
 		select {
 		case <-trying:
+			c.mu.Lock()
+			down = c.down
+			c.mu.Unlock()
+			if down != nil {
+				return nil, down
+			}
 		case <-ctx.Done():
 			return nil, fmt.Errorf("wait for the connection to cluster %s: %w", c.Name, ctx.Err())
 		}
@@ -126,8 +132,11 @@ func (c *Cluster) settle(ctx context.Context, w *way, began time.Time, verb stri
 	case !silent:
 		w.serves, w.last = true, c.Now()
 		c.way, c.down = w, nil
-	case silent && ctx.Err() == nil:
+	case ctx.Err() == nil:
 		c.down = err
+	}
+	if silent && w != nil {
+		w.client.CloseIdleConnections()
 	}
 	close(c.trying)
 	c.trying = nil

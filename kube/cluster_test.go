@@ -129,6 +129,53 @@ func TestOneRequestTriesAndTheOthersDoNotWait(t *testing.T) {
 	}
 }
 
+func TestAServerThatHangs(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	began := time.Now()
+	for _, err := range everybody(t, at(t, s), web(), 100) {
+		if err == nil || !strings.Contains(err.Error(), "did not answer: nothing came within 4s") {
+			t.Fatalf("got %v, want that nothing came", err)
+		}
+	}
+	if took := time.Since(began); took > 2*readTimeout {
+		t.Errorf("100 looks took %s, want the time of one", took)
+	}
+	same(t, "the server was asked by", s.requests(), "GET "+webScale)
+}
+
+func TestASlowReadIsItsOwnTrouble(t *testing.T) {
+	t.Parallel()
+	hanging, others := make(chan struct{}), false
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/slow/scale") {
+			close(hanging)
+			<-r.Context().Done()
+			return
+		}
+		reply(w, http.StatusOK, scaleOf(2))
+	})
+	c := at(t, s)
+	if err := everybody(t, c, web(), 1)[0]; err != nil {
+		t.Fatal(err)
+	}
+	slow := web()
+	slow.Target.Name = "slow"
+	ended := make(chan error)
+	go func() {
+		_, err := c.Scale(t.Context(), slow)
+		ended <- err
+	}()
+	<-hanging
+	others = errors.Join(everybody(t, c, web(), 10)...) == nil
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "nothing came within") {
+		t.Errorf("got %v, want that nothing came", err)
+	}
+	if !others || c.way == nil {
+		t.Error("the others were not served, or their connection was given up")
+	}
+}
+
 func TestTheFirstRequestsShareAConnection(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, scaleOf(2)) })
 	connections := map[string]bool{}

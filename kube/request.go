@@ -66,7 +66,7 @@ func (w *way) send(ctx context.Context, token, verb, path string, body []byte) (
 	}
 	request, err := http.NewRequestWithContext(ctx, verb, w.endpoint+path, bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("cluster %s at %s: %w", w.cluster, w.endpoint, err)
+		return nil, w.silence(ctx, err)
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
 	request.Header.Set("Accept", "application/json")
