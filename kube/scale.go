@@ -84,13 +84,15 @@ func workloadName(o *scaling.ScaledObject) string {
 	return o.Target.Kind + " " + o.Namespace + "/" + o.Target.Name
 }
 
-func scalePath(o *scaling.ScaledObject) string {
+func scalePath(o *scaling.ScaledObject) string { return workloadPath(o) + "/scale" }
+
+func workloadPath(o *scaling.ScaledObject) string {
 	r := resourceOf(o.Target)
 	root := "/apis/" + r.Group
 	if r.Group == "" {
 		root = "/api"
 	}
-	return root + "/" + r.Version + "/namespaces/" + o.Namespace + "/" + r.Resource + "/" + o.Target.Name + "/scale"
+	return root + "/" + r.Version + "/namespaces/" + o.Namespace + "/" + r.Resource + "/" + o.Target.Name
 }
 
 // resourceOf names the resource of a kind by Kubernetes' own rule for plurals, the one that built-in

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -10,24 +11,58 @@ import (
 	"github.com/leda-autoscaler/leda/scaling"
 )
 
-// Secret reads one entry of a Secret. The value is never part of an error.
-func (c *Cluster) Secret(ctx context.Context, namespace string, entry scaling.Source) (string, error) {
-	answer, err := c.request(ctx, "GET", "/api/v1/namespaces/"+namespace+"/secrets/"+entry.Name, nil)
+// Text reads what a source names: an entry of a Secret or a ConfigMap in namespace, or a variable of the
+// environment of o's workload. The text is never part of an error.
+func (c *Cluster) Text(ctx context.Context, o *scaling.ScaledObject, namespace string, from scaling.Source) (string, error) {
+	switch from.Kind {
+	case scaling.FromSecret:
+		return c.entry(ctx, namespace, "secrets", from)
+	case scaling.FromConfigMap:
+		return c.entry(ctx, namespace, "configmaps", from)
+	case scaling.FromEnv:
+		return c.variable(ctx, o, from)
+	}
+	return "", fmt.Errorf("read %s %s: it is none of Secret, ConfigMap and env", from.Kind, from.Name)
+}
+
+// entry reads one entry of a Secret or a ConfigMap.
+func (c *Cluster) entry(ctx context.Context, namespace, resource string, from scaling.Source) (string, error) {
+	wrap := func(err error) error { return fmt.Errorf("read %s %s/%s: %w", from.Kind, namespace, from.Name, err) }
+
+	answer, err := c.request(ctx, "GET", "/api/v1/namespaces/"+namespace+"/"+resource+"/"+from.Name, nil)
 	if err != nil {
-		if apierrors.IsForbidden(err) {
-			err = fmt.Errorf("the Role in namespace %s does not allow get on it: apply `leda rbac` (%w)", namespace, err)
+		return "", wrap(adviseRead(err, namespace, resource, from.Name))
+	}
+	value := ""
+	if resource == "secrets" {
+		var secret struct {
+			Data map[string][]byte `json:"data"` // base64
 		}
-		return "", fmt.Errorf("read Secret %s/%s: %w", namespace, entry.Name, err)
+		err = json.Unmarshal(answer, &secret)
+		value = string(secret.Data[from.Key])
+	} else {
+		var configMap struct {
+			Data map[string]string `json:"data"`
+		}
+		err = json.Unmarshal(answer, &configMap)
+		value = configMap.Data[from.Key]
 	}
-	var secret struct {
-		Data map[string][]byte `json:"data"`
+	switch {
+	case err != nil: // whose text may show a part of the answer
+		return "", wrap(fmt.Errorf("the answer is no %s", from.Kind))
+	case value == "":
+		return "", wrap(fmt.Errorf("it has no entry %q, or an empty one", from.Key))
 	}
-	if err := json.Unmarshal(answer, &secret); err != nil {
-		return "", fmt.Errorf("read Secret %s/%s: the answer is no Secret", namespace, entry.Name)
+	return value, nil
+}
+
+// adviseRead says what to do about an answer that people meet.
+func adviseRead(err error, namespace, resource, name string) error {
+	switch {
+	case apierrors.IsForbidden(err):
+		return fmt.Errorf("the Role in namespace %s does not allow get on %s of %s: apply `leda rbac` (%w)", namespace, resource, name, err)
+	case errors.Is(err, ErrNotFound):
+		return fmt.Errorf("create it, or mend what refers to it (%w)", err)
 	}
-	value, ok := secret.Data[entry.Key]
-	if !ok || len(value) == 0 {
-		return "", fmt.Errorf("read Secret %s/%s: it has no entry %q, or an empty one", namespace, entry.Name, entry.Key)
-	}
-	return string(value), nil
+	return err
 }

@@ -18,28 +18,10 @@ func NotDeployable(objects []ScaledObject) Problems {
 		}
 		for i, t := range o.Triggers {
 			at := "spec.triggers[" + strconv.Itoa(i) + "]"
-			if t.Type == TypeCloudWatch {
-				refuse(at+".type", TypeCloudWatch)
-			}
 			if t.MetricType == Value {
 				refuse(at+".metricType", "Value (it needs the number of ready pods)")
-			}
-			a := t.Authentication
-			switch keys := a.Keys; {
-			case a.Role.ARN != "" || a.Role.ARNFrom.Name != "":
-				refuse(at+".authenticationRef", "a role other than the function's own")
-			case keys == nil:
-			case a.Cluster:
-				refuse(at+".authenticationRef", "an access key from a ClusterTriggerAuthentication")
-			case !keys.fromSecrets():
-				refuse(at+".authenticationRef", "an access key from anything but a Secret")
 			}
 		}
 	}
 	return problems
-}
-
-func (k KeyReferences) fromSecrets() bool {
-	return k.AccessKeyID.Kind == FromSecret && k.SecretAccessKey.Kind == FromSecret &&
-		(k.SessionToken.Name == "" || k.SessionToken.Kind == FromSecret)
 }

@@ -19,8 +19,8 @@ func TestAFleetIsDeployable(t *testing.T) {
 	if err != nil || len(all.ScaledObjects) != 1 || all.ScaledObjects[0].Cluster != "blue" {
 		t.Errorf("queues, a formula and a fallback can be deployed: %v", err)
 	}
-	_, err = fleet(cloudWatch(metricOfQueue)).Targets()
-	if want := "ScaledObject shop/orders: spec.triggers[0].type: aws-cloudwatch cannot be deployed with this version yet"; err == nil || !strings.HasPrefix(err.Error(), want) {
+	_, err = fleet(strings.Replace(sqsTrigger, "  - type", "  - metricType: Value\n    type", 1)).Targets()
+	if want := "ScaledObject shop/orders: spec.triggers[0].metricType: Value (it needs the number of ready pods) cannot be deployed with this version yet"; err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }
