@@ -1,11 +1,9 @@
 package kube
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/leda-autoscaler/leda/scaling"
@@ -32,22 +30,16 @@ type container struct {
 	EnvFrom []json.RawMessage `json:"envFrom"`
 }
 
-// variable reads a variable of a container of o's workload, where it is a literal: what a pod would take
+// variableIn takes a variable of a container out of a workload, where it is a literal: what a pod would take
 // from a Secret, a ConfigMap or its own fields is not read.
-func (c *Cluster) variable(ctx context.Context, o *scaling.ScaledObject, from scaling.Source) (string, error) {
-	wrap := func(err error) error { return fmt.Errorf("read env %s of %s: %w", from.Name, workloadName(o), err) }
-
-	answer, err := c.request(ctx, "GET", workloadPath(o), nil)
-	if err != nil {
-		return "", wrap(adviseRead(err, o.Namespace, resourceOf(o.Target).Resource, o.Target.Name))
-	}
+func variableIn(answer []byte, from scaling.Source) (string, error) {
 	var workload podTemplate
-	if err := json.Unmarshal(answer, &workload); err != nil { // whose text may show a part of the answer
-		return "", wrap(errors.New("the answer is no workload"))
+	if json.Unmarshal(answer, &workload) != nil { // whose error may show a part of the answer
+		return "", errors.New("the answer is no workload")
 	}
 	containers := workload.Spec.Template.Spec.Containers
 	if len(containers) == 0 {
-		return "", wrap(errors.New("it has no spec.template with containers; write the value where the variable is referred to"))
+		return "", errors.New("it has no spec.template with containers; write the value where the variable is referred to")
 	}
 	if from.Key == "" {
 		from.Key = containers[0].Name
@@ -56,15 +48,13 @@ func (c *Cluster) variable(ctx context.Context, o *scaling.ScaledObject, from sc
 		if one.Name == from.Key {
 			value, err := one.literal(from.Name)
 			if err != nil {
-				return "", wrap(fmt.Errorf("container %s: %w", one.Name, err))
+				return "", fmt.Errorf("container %s: %w", one.Name, err)
 			}
 			return value, nil
 		}
 	}
-	return "", wrap(fmt.Errorf("it has no container %s", from.Key))
+	return "", fmt.Errorf("it has no container %s", from.Key)
 }
-
-var reference = regexp.MustCompile(`\$\$|\$\([^)]*\)`)
 
 // literal is the value that a pod would see, as Kubernetes puts it together: a $(NAME) in it is the
 // variable of that name before it, $$ is $, and of two of the same name the later counts.
@@ -77,13 +67,10 @@ func (c container) literal(name string) (string, error) {
 		if len(v.ValueFrom) > 0 && string(v.ValueFrom) != "null" {
 			problem = errors.New("it has valueFrom, which is not read" + wayOut)
 		}
-		value := reference.ReplaceAllStringFunc(v.Value, func(found string) string {
-			if found == "$$" {
-				return "$"
-			}
-			text, ok := known[strings.TrimSuffix(strings.TrimPrefix(found, "$("), ")")]
+		value := expand(v.Value, func(name string) string {
+			text, ok := known[name]
 			if !ok {
-				problem = fmt.Errorf("it refers to %s, which is no literal before it and is not read%s", found, wayOut)
+				problem = fmt.Errorf("it refers to $(%s), which is no literal before it and is not read%s", name, wayOut)
 			}
 			return text
 		})
@@ -103,4 +90,28 @@ func (c container) literal(name string) (string, error) {
 		return "", errors.New("it is empty")
 	}
 	return value, nil
+}
+
+// expand replaces each $(NAME) in a text, and $$ by $.
+func expand(text string, value func(name string) string) string {
+	var b strings.Builder
+	for {
+		before, after, found := strings.Cut(text, "$")
+		b.WriteString(before)
+		if !found {
+			return b.String()
+		}
+		if text = after; strings.HasPrefix(text, "$") {
+			b.WriteByte('$')
+			text = text[1:]
+			continue
+		}
+		name, rest, closed := strings.Cut(text, ")")
+		if name, open := strings.CutPrefix(name, "("); open && closed {
+			b.WriteString(value(name))
+			text = rest
+			continue
+		}
+		b.WriteByte('$')
+	}
 }

@@ -55,7 +55,9 @@ func TestRBACIsExactlyWhatIsNeeded(t *testing.T) {
 }
 
 func TestRBACOfCredentials(t *testing.T) {
-	from := func(kind scaling.SourceKind, name string) scaling.Source { return scaling.Source{Kind: kind, Name: name, Key: "k"} }
+	from := func(kind scaling.SourceKind, name string) scaling.Source {
+		return scaling.Source{Kind: kind, Name: name, Key: "k"}
+	}
 	object := func(name string, a scaling.Authentication, sqs scaling.SQSTrigger) scaling.ScaledObject {
 		return scaling.ScaledObject{
 			Namespace: "shop", Name: name, Target: scaling.TargetRef{APIVersion: "apps/v1", Kind: "Deployment", Name: name},

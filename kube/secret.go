@@ -2,58 +2,92 @@ package kube
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/leda-autoscaler/leda/scaling"
 )
 
-// Text reads what a source names: an entry of a Secret or a ConfigMap in namespace, or a variable of the
-// environment of o's workload. The text is never part of an error.
-func (c *Cluster) Text(ctx context.Context, o *scaling.ScaledObject, namespace string, from scaling.Source) (string, error) {
-	switch from.Kind {
-	case scaling.FromSecret:
-		return c.entry(ctx, namespace, "secrets", from)
-	case scaling.FromConfigMap:
-		return c.entry(ctx, namespace, "configmaps", from)
-	case scaling.FromEnv:
-		return c.variable(ctx, o, from)
+// Texts reads what sources name: entries of Secrets and ConfigMaps in namespace, and variables of the
+// environment of o's workload. Each object is asked for once, so that the parts of a key fit together. A text
+// is never part of an error.
+func (c *Cluster) Texts(ctx context.Context, o *scaling.ScaledObject, namespace string, sources ...scaling.Source) ([]string, error) {
+	type object struct {
+		kind scaling.SourceKind
+		name string
 	}
-	return "", fmt.Errorf("read %s %s: it is none of Secret, ConfigMap and env", from.Kind, from.Name)
+	texts := make([]string, len(sources))
+	answers := map[object][]byte{}
+	for i, from := range sources {
+		one := object{from.Kind, from.Name}
+		if from.Kind == scaling.FromEnv {
+			one.name = "" // all of them are the workload's
+		}
+		var err error
+		if answers[one] == nil {
+			if answers[one], err = c.holder(ctx, o, namespace, from); err != nil {
+				return nil, err
+			}
+		}
+		switch from.Kind {
+		case scaling.FromSecret, scaling.FromConfigMap:
+			if texts[i], err = entryIn(answers[one], from); err != nil {
+				return nil, fmt.Errorf("read %s %s/%s: %w", from.Kind, namespace, from.Name, err)
+			}
+		case scaling.FromEnv:
+			if texts[i], err = variableIn(answers[one], from); err != nil {
+				return nil, fmt.Errorf("read env %s of %s: %w", from.Name, workloadName(o), err)
+			}
+		}
+	}
+	return texts, nil
 }
 
-// entry reads one entry of a Secret or a ConfigMap.
-func (c *Cluster) entry(ctx context.Context, namespace, resource string, from scaling.Source) (string, error) {
-	wrap := func(err error) error { return fmt.Errorf("read %s %s/%s: %w", from.Kind, namespace, from.Name, err) }
+// holder reads the object that holds what a source names.
+func (c *Cluster) holder(ctx context.Context, o *scaling.ScaledObject, namespace string, from scaling.Source) ([]byte, error) {
+	switch from.Kind {
+	case scaling.FromSecret, scaling.FromConfigMap:
+		resource := strings.ToLower(string(from.Kind)) + "s"
+		answer, err := c.request(ctx, "GET", "/api/v1/namespaces/"+namespace+"/"+resource+"/"+from.Name, nil)
+		if err != nil {
+			return nil, fmt.Errorf("read %s %s/%s: %w", from.Kind, namespace, from.Name, adviseRead(err, namespace, resource, from.Name))
+		}
+		return answer, nil
+	case scaling.FromEnv:
+		answer, err := c.request(ctx, "GET", workloadPath(o), nil)
+		if err != nil {
+			return nil, fmt.Errorf("read env %s of %s: %w", from.Name, workloadName(o), adviseRead(err, o.Namespace, resourceOf(o.Target).Resource, o.Target.Name))
+		}
+		return answer, nil
+	}
+	return nil, fmt.Errorf("read %s %s: it is none of Secret, ConfigMap and env", from.Kind, from.Name)
+}
 
-	answer, err := c.request(ctx, "GET", "/api/v1/namespaces/"+namespace+"/"+resource+"/"+from.Name, nil)
-	if err != nil {
-		return "", wrap(adviseRead(err, namespace, resource, from.Name))
+// entryIn takes one entry out of a Secret or a ConfigMap.
+func entryIn(answer []byte, from scaling.Source) (string, error) {
+	var object struct {
+		Data map[string]string `json:"data"`
 	}
-	value := ""
-	if resource == "secrets" {
-		var secret struct {
-			Data map[string][]byte `json:"data"` // base64
+	if json.Unmarshal(answer, &object) != nil { // whose error may show a part of the answer
+		return "", fmt.Errorf("the answer is no %s", from.Kind)
+	}
+	text := object.Data[from.Key]
+	if from.Kind == scaling.FromSecret {
+		decoded, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return "", fmt.Errorf("its entry %q is not base64", from.Key)
 		}
-		err = json.Unmarshal(answer, &secret)
-		value = string(secret.Data[from.Key])
-	} else {
-		var configMap struct {
-			Data map[string]string `json:"data"`
-		}
-		err = json.Unmarshal(answer, &configMap)
-		value = configMap.Data[from.Key]
+		text = string(decoded)
 	}
-	switch {
-	case err != nil: // whose text may show a part of the answer
-		return "", wrap(fmt.Errorf("the answer is no %s", from.Kind))
-	case value == "":
-		return "", wrap(fmt.Errorf("it has no entry %q, or an empty one", from.Key))
+	if text == "" {
+		return "", fmt.Errorf("it has no entry %q, or an empty one", from.Key)
 	}
-	return value, nil
+	return text, nil
 }
 
 // adviseRead says what to do about an answer that people meet.
