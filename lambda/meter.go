@@ -66,7 +66,7 @@ func (m *meter) askQueue(ctx context.Context, t *target, trigger *scaling.Trigge
 		}
 		if queue, err = queue.At(text); err != nil {
 			forget()
-			return scaling.Reading{}, fmt.Errorf("read depth of the queue in queueURLFromEnv: env %s of %s: %w", from.Name, workloadOf(t), err)
+			return scaling.Reading{}, fmt.Errorf("read depth of the queue in queueURLFromEnv: env %s of %s %s/%s: %w", from.Name, t.Target.Kind, t.Namespace, t.Target.Name, err)
 		}
 	}
 	wrap := func(err error) error { return fmt.Errorf("read depth of queue %q: %w", queue.QueueName, err) }
