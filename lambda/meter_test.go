@@ -94,8 +94,11 @@ func TestQueueDepth(t *testing.T) {
 		{"active above activationQueueLength only", scaling.SQSTrigger{ActivationQueueLength: 200}, counts, scaling.Reading{Value: 200}, 1},
 		{"a negative one is always active", scaling.SQSTrigger{ActivationQueueLength: -1}, `{"ApproximateNumberOfMessages":"0"}`, scaling.Reading{Active: true}, 1},
 		{
-			"in flight and nothing else", scaling.SQSTrigger{ScaleOnInFlight: true},
-			`{"ApproximateNumberOfMessages":"0","ApproximateNumberOfMessagesNotVisible":"3"}`, scaling.Reading{Value: 3, Active: true, InFlightOnly: true}, 2,
+			"in flight and nothing else",
+			scaling.SQSTrigger{ScaleOnInFlight: true},
+			`{"ApproximateNumberOfMessages":"0","ApproximateNumberOfMessagesNotVisible":"3"}`,
+			scaling.Reading{Value: 3, Active: true, InFlightOnly: true},
+			2,
 		},
 	} {
 		a := serveAWS(t)
