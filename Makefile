@@ -47,7 +47,7 @@ $(bin)/golangci-lint: integration/lint/go.mod integration/lint/go.sum
 .PHONY: fuzz
 fuzz: ## fuzz what parses and decides, 30 s each
 	@for target in FuzzParse FuzzDecide FuzzMemory FuzzCoarseMemory; do go test ./scaling -run '^$$' -fuzz "^$$target\$$" -fuzztime 30s -fuzzminimizetime 10x || exit; done
-	go test ./lambda -run '^$$' -fuzz '^FuzzParseWake$$' -fuzztime 30s -fuzzminimizetime 10x
+	@for target in FuzzParseWake FuzzAnswers; do go test ./lambda -run '^$$' -fuzz "^$$target\$$" -fuzztime 30s -fuzzminimizetime 10x || exit; done
 
 # Builds Kubernetes and KEDA, which takes minutes the first time. flags='-args -scenarios 100000 -seed 7' plays others.
 .PHONY: differential

@@ -24,7 +24,6 @@ import (
 	"github.com/aws/jsii-runtime-go"
 
 	"github.com/leda-autoscaler/leda/kube"
-	"github.com/leda-autoscaler/leda/scaling"
 )
 
 // Props is what a Leda is made from.
@@ -66,7 +65,7 @@ func New(ctx context.Context, scope constructs.Construct, id string, props Props
 
 	name := strings.ToLower(props.Name)
 	rbac := filepath.Join(outdir, name+"-rbac.yaml")
-	if err := writeRBAC(rbac, plan.objects); err != nil {
+	if err := writeRBAC(rbac, plan); err != nil {
 		return nil, err
 	}
 	if props.Code == nil {
@@ -92,8 +91,8 @@ func New(ctx context.Context, scope constructs.Construct, id string, props Props
 	return &Leda{Function: function, Log: log, Queues: newQueues(within, props.Queues), RBAC: rbac}, nil
 }
 
-func writeRBAC(file string, objects []scaling.ScaledObject) error {
-	manifest, err := kube.RBAC(objects, kube.Group)
+func writeRBAC(file string, p plan) error {
+	manifest, err := kube.RBAC(p.objects, kube.Group, p.fleet.ClusterObjects())
 	if err != nil {
 		return err
 	}

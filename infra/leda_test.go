@@ -43,7 +43,7 @@ func TestSynthWritesTheRightsInTheCluster(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := kube.RBAC(plan.objects, "leda")
+	want, err := kube.RBAC(plan.objects, "leda", "keda")
 	if err != nil {
 		t.Fatal(err)
 	}

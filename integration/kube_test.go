@@ -315,7 +315,7 @@ func (k kubernetes) forbidden() {
 	if err == nil || !strings.Contains(err.Error(), "the Role in namespace "+namespace+" does not allow get on deployments/scale of other: apply `leda rbac`") {
 		k.Errorf("got %v, want what to apply", err)
 	}
-	_, err = k.cluster().Secret(k.Context(), namespace, scaling.Source{Kind: scaling.FromSecret, Name: "other", Key: "k"})
+	_, err = k.cluster().Texts(k.Context(), web, namespace, scaling.Source{Kind: scaling.FromSecret, Name: "other", Key: "k"})
 	if err == nil || !strings.Contains(err.Error(), "apply `leda rbac`") {
 		k.Errorf("got %v, want what to apply", err)
 	}

@@ -48,7 +48,7 @@ func describeCluster(ctx context.Context, cfg aws.Config, region, name string, n
 		return "", "", wrap(err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return "", "", wrap(refused(response, body, name))
+		return "", "", wrap(Redact(refused(response, body, name), credentials))
 	}
 	var answer struct {
 		Cluster struct {

@@ -2,9 +2,10 @@ package kube
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 
 	"sigs.k8s.io/yaml"
 
@@ -15,22 +16,23 @@ import (
 const Group = "leda"
 
 // RBAC is the manifest of everything that the targets need in their clusters, for kubectl apply: in each
-// namespace one Role for group and the ConfigMaps that keep the targets' memory.
+// namespace one Role for group and the ConfigMaps that keep the targets' memory. What a
+// ClusterTriggerAuthentication refers to is in the namespace clusterObjects.
 //
 // The ConfigMaps carry no data field, so that applying the manifest again leaves their contents alone.
-func RBAC(objects []scaling.ScaledObject, group string) ([]byte, error) {
+func RBAC(objects []scaling.ScaledObject, group, clusterObjects string) ([]byte, error) {
 	var manifest bytes.Buffer
 	manifest.WriteString("# What Leda may do in this cluster, and where it keeps its memory. Apply it with: kubectl apply -f FILE\n")
-	for _, namespace := range namespaces(objects) {
-		n := needsOf(objects, namespace)
-		for _, document := range n.manifests(namespace, group) {
+	needed := needsOf(objects, clusterObjects)
+	for _, namespace := range slices.Sorted(maps.Keys(needed)) {
+		for _, document := range needed[namespace].manifests(namespace, group) {
 			text, err := yaml.Marshal(document)
 			if err != nil {
 				return nil, fmt.Errorf("write the rights for namespace %s: %w", namespace, err)
 			}
 			manifest.WriteString("---\n")
 			if _, isRole := document.(role); isRole {
-				for _, t := range n.guessed {
+				for _, t := range needed[namespace].guesses() {
 					fmt.Fprintf(&manifest, "# That the resource of kind %s in %s is called %s is a guess: see kubectl api-resources, and mend it here if it is not.\n",
 						t.Kind, t.APIVersion, guess(t).name)
 				}
@@ -41,100 +43,118 @@ func RBAC(objects []scaling.ScaledObject, group string) ([]byte, error) {
 	return manifest.Bytes(), nil
 }
 
-func namespaces(objects []scaling.ScaledObject) []string {
-	var all []string
-	for _, o := range objects {
-		all = append(all, o.Namespace)
-	}
-	slices.Sort(all)
-	return slices.Compact(all)
-}
-
-// needs is what the targets of one namespace are to be read and written by.
+// needs is what the targets of one namespace are to be read and written by: names, and each may be there twice.
 type needs struct {
-	scales   map[groupResource][]string // names of the workloads
-	statuses map[groupResource][]string // of those whose ready pods count
-	guessed  []scaling.TargetRef        // kinds whose resource is not known before a cluster is asked; without names
-	secrets  []string
-	memory   []string
+	scales     map[groupResource][]string // of workloads to set
+	statuses   map[groupResource][]string // of workloads whose ready pods count
+	workloads  map[groupResource][]string // of workloads whose environment is read
+	guessed    []scaling.TargetRef        // kinds whose resource is not known before a cluster is asked; without names
+	memory     []string
+	configMaps []string // that are read only
+	secrets    []string
 }
 
 type groupResource struct{ group, resource string }
 
-func needsOf(objects []scaling.ScaledObject, namespace string) needs {
-	n := needs{scales: map[groupResource][]string{}, statuses: map[groupResource][]string{}}
+// needsOf sorts what the objects need by namespace.
+func needsOf(objects []scaling.ScaledObject, clusterObjects string) map[string]*needs {
+	needed := map[string]*needs{}
+	in := func(namespace string) *needs {
+		if needed[namespace] == nil {
+			needed[namespace] = &needs{scales: map[groupResource][]string{}, statuses: map[groupResource][]string{}, workloads: map[groupResource][]string{}}
+		}
+		return needed[namespace]
+	}
 	for _, o := range objects {
-		if o.Namespace != namespace {
-			continue
-		}
 		r := guess(o.Target)
-		key := groupResource{r.group, r.name + "/scale"}
-		n.scales[key] = append(n.scales[key], o.Target.Name)
+		workload := groupResource{r.group, r.name}
+		scale, status := groupResource{r.group, r.name + "/scale"}, groupResource{r.group, r.name + "/status"}
+		own := in(o.Namespace)
+		own.scales[scale] = append(own.scales[scale], o.Target.Name)
 		if o.NeedsReady() {
-			key := groupResource{r.group, r.name + "/status"}
-			n.statuses[key] = append(n.statuses[key], o.Target.Name)
+			own.statuses[status] = append(own.statuses[status], o.Target.Name)
 		}
-		if kind := (scaling.TargetRef{APIVersion: o.Target.APIVersion, Kind: o.Target.Kind}); !builtIn(kind) && !slices.Contains(n.guessed, kind) {
-			n.guessed = append(n.guessed, kind)
+		if kind := (scaling.TargetRef{APIVersion: o.Target.APIVersion, Kind: o.Target.Kind}); !builtIn(kind) {
+			own.guessed = append(own.guessed, kind)
 		}
-		n.memory = append(n.memory, MemoryName(o.Bucket))
+		own.memory = append(own.memory, MemoryName(o.Bucket))
 		for _, t := range o.Triggers {
-			if keys := t.Authentication.Keys; keys != nil && !t.Authentication.Cluster {
-				for _, entry := range []scaling.Source{keys.AccessKeyID, keys.SecretAccessKey, keys.SessionToken} {
-					if entry.Kind == scaling.FromSecret {
-						n.secrets = append(n.secrets, entry.Name)
-					}
+			namespace := o.Namespace
+			if t.Authentication.Cluster {
+				namespace = clusterObjects
+			}
+			for _, from := range append(t.Authentication.Sources(), t.SQS.QueueURLFrom) {
+				switch from.Kind {
+				case scaling.FromSecret:
+					in(namespace).secrets = append(in(namespace).secrets, from.Name)
+				case scaling.FromConfigMap:
+					in(namespace).configMaps = append(in(namespace).configMaps, from.Name)
+				case scaling.FromEnv: // of the workload, wherever it is said so
+					own.workloads[workload] = append(own.workloads[workload], o.Target.Name)
 				}
 			}
 		}
 	}
-	slices.SortFunc(n.guessed, func(a, b scaling.TargetRef) int {
-		return strings.Compare(a.APIVersion+" "+a.Kind, b.APIVersion+" "+b.Kind)
-	})
-	n.secrets, n.memory = sorted(n.secrets), sorted(n.memory)
-	return n
+	return needed
 }
 
-func sorted(names []string) []string {
-	slices.Sort(names)
-	return slices.Compact(names)
+func (n needs) rules() []rule {
+	var rules []rule
+	add := func(group, resource string, names []string, verbs ...string) {
+		if len(names) > 0 {
+			rules = append(rules, rule{[]string{group}, []string{resource}, sorted(names), verbs})
+		}
+	}
+	for _, key := range sortedKeys(n.scales) {
+		add(key.group, key.resource, n.scales[key], "get", "update")
+	}
+	for _, key := range sortedKeys(n.statuses) {
+		add(key.group, key.resource, n.statuses[key], "get")
+	}
+	for _, key := range sortedKeys(n.workloads) {
+		add(key.group, key.resource, n.workloads[key], "get")
+	}
+	add("", "configmaps", n.memory, "get", "update")
+	add("", "configmaps", n.configMaps, "get")
+	add("", "secrets", n.secrets, "get")
+	if len(n.scales) > 0 {
+		rules = append(rules, rule{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create"}}) // what is new has no name to allow
+	}
+	return rules
+}
+
+// guesses has each kind once.
+func (n needs) guesses() []scaling.TargetRef {
+	return slices.Compact(slices.SortedFunc(slices.Values(n.guessed), func(a, b scaling.TargetRef) int {
+		return cmp.Compare(a.APIVersion+" "+a.Kind, b.APIVersion+" "+b.Kind)
+	}))
+}
+
+// sorted has each name once.
+func sorted(names []string) []string { return slices.Compact(slices.Sorted(slices.Values(names))) }
+
+func sortedKeys(names map[groupResource][]string) []groupResource {
+	return slices.SortedFunc(maps.Keys(names), func(a, b groupResource) int {
+		return cmp.Compare(a.group+"/"+a.resource, b.group+"/"+b.resource)
+	})
 }
 
 func (n needs) manifests(namespace, group string) []any {
-	rules := append(rulesOn(n.scales, "get", "update"), rulesOn(n.statuses, "get")...)
-	rules = append(rules, rule{[]string{""}, []string{"configmaps"}, n.memory, []string{"get", "update"}})
-	if len(n.secrets) > 0 {
-		rules = append(rules, rule{[]string{""}, []string{"secrets"}, n.secrets, []string{"get"}})
-	}
-	rules = append(rules, rule{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create"}}) // what is new has no name to allow
-
 	const rbac = "rbac.authorization.k8s.io"
 	meta := metadata{Name: "leda", Namespace: namespace, Labels: map[string]string{"app.kubernetes.io/name": "leda"}}
 	documents := []any{
-		role{rbac + "/v1", "Role", meta, rules},
+		role{rbac + "/v1", "Role", meta, n.rules()},
 		binding{
 			rbac + "/v1", "RoleBinding", meta,
 			[]subject{{rbac, "Group", group}},
 			subject{rbac, "Role", "leda"},
 		},
 	}
-	for _, name := range n.memory {
+	for _, name := range sorted(n.memory) {
 		meta.Name = name
 		documents = append(documents, configMap{"v1", "ConfigMap", meta})
 	}
 	return documents
-}
-
-// rulesOn allows verbs on the named workloads, a rule for each resource.
-func rulesOn(names map[groupResource][]string, verbs ...string) []rule {
-	var rules []rule
-	for key, workloads := range names {
-		rules = append(rules, rule{[]string{key.group}, []string{key.resource}, sorted(workloads), verbs})
-	}
-	slices.SortFunc(rules, func(a, b rule) int {
-		return strings.Compare(a.APIGroups[0]+"/"+a.Resources[0], b.APIGroups[0]+"/"+b.Resources[0])
-	})
-	return rules
 }
 
 // The few fields of Kubernetes' types that the manifest writes; k8s.io/api would cost the command line

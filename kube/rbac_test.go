@@ -23,7 +23,7 @@ func TestRBACIsExactlyWhatIsNeeded(t *testing.T) {
 		object("shop", "Deployment", "apps/v1", "api", 0, nil),
 		object("shop", "Rollout", "argoproj.io/v1alpha1", "canary", 0, nil),
 		object("bank", "StatefulSet", "apps/v1", "ledger", 0, nil),
-	}, "leda")
+	}, "leda", "keda")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +67,7 @@ func TestRBACForReadyPodsAndOtherKinds(t *testing.T) {
 		object("rc", scaling.TargetRef{APIVersion: "v1", Kind: "ReplicationController", Name: "rc"}, scaling.AverageValue),
 		object("proxy", scaling.TargetRef{APIVersion: "example.com/v1", Kind: "Proxy", Name: "proxy"}, scaling.AverageValue),
 		object("other", scaling.TargetRef{APIVersion: "example.com/v1", Kind: "Proxy", Name: "other"}, scaling.AverageValue),
-	}, "leda")
+	}, "leda", "keda")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,5 +83,51 @@ func TestRBACForReadyPodsAndOtherKinds(t *testing.T) {
 	}
 	if n := strings.Count(string(manifest), "is a guess"); n != 1 || !strings.Contains(string(manifest), "# That the resource of kind Proxy in example.com/v1 is called proxies is a guess") {
 		t.Errorf("it says of %d kinds that their resource is guessed, want Proxy alone:\n%s", n, manifest)
+	}
+}
+
+func TestRBACOfCredentials(t *testing.T) {
+	from := func(kind scaling.SourceKind, name string) scaling.Source {
+		return scaling.Source{Kind: kind, Name: name, Key: "k"}
+	}
+	object := func(name string, a scaling.Authentication, sqs scaling.SQSTrigger) scaling.ScaledObject {
+		return scaling.ScaledObject{
+			Namespace: "shop", Name: name, Target: scaling.TargetRef{APIVersion: "apps/v1", Kind: "Deployment", Name: name},
+			Triggers: []scaling.Trigger{{Authentication: a, SQS: sqs}},
+		}
+	}
+	keys := func(id, secret, session scaling.Source) *scaling.KeyReferences {
+		return &scaling.KeyReferences{AccessKeyID: id, SecretAccessKey: secret, SessionToken: session}
+	}
+	needed := needsOf([]scaling.ScaledObject{
+		object("a", scaling.Authentication{Keys: keys(from(scaling.FromConfigMap, "c"), from(scaling.FromSecret, "s"), from(scaling.FromSecret, "t"))}, scaling.SQSTrigger{}),
+		object("b", scaling.Authentication{Keys: keys(from(scaling.FromEnv, "ID"), from(scaling.FromSecret, "s"), scaling.Source{})}, scaling.SQSTrigger{}),
+		object("c", scaling.Authentication{}, scaling.SQSTrigger{QueueURLFrom: from(scaling.FromEnv, "QUEUE")}),
+		object("d", scaling.Authentication{Cluster: true, Role: scaling.Role{ARNFrom: from(scaling.FromSecret, "roles")}}, scaling.SQSTrigger{}),
+		object("e", scaling.Authentication{Cluster: true, Keys: keys(from(scaling.FromConfigMap, "ids"), from(scaling.FromEnv, "KEY"), scaling.Source{})}, scaling.SQSTrigger{}),
+	}, "keda")
+	for namespace, want := range map[string][]rule{
+		"shop": {
+			{[]string{"apps"}, []string{"deployments/scale"}, []string{"a", "b", "c", "d", "e"}, []string{"get", "update"}},
+			{[]string{"apps"}, []string{"deployments"}, []string{"b", "c", "e"}, []string{"get"}},
+			{[]string{""}, []string{"configmaps"}, []string{"leda-memory-0"}, []string{"get", "update"}},
+			{[]string{""}, []string{"configmaps"}, []string{"c"}, []string{"get"}},
+			{[]string{""}, []string{"secrets"}, []string{"s", "t"}, []string{"get"}},
+			{[]string{""}, []string{"events"}, nil, []string{"create"}},
+		},
+		"keda": {
+			{[]string{""}, []string{"configmaps"}, []string{"ids"}, []string{"get"}},
+			{[]string{""}, []string{"secrets"}, []string{"roles"}, []string{"get"}},
+		},
+	} {
+		if diff := cmp.Diff(want, needed[namespace].rules()); diff != "" {
+			t.Errorf("namespace %s: %s", namespace, diff)
+		}
+	}
+	if len(needed) != 2 {
+		t.Errorf("rights in %d namespaces, want 2", len(needed))
+	}
+	if documents := needed["keda"].manifests("keda", "leda"); len(documents) != 2 {
+		t.Errorf("got %d documents in a namespace without targets, want a Role and its binding", len(documents))
 	}
 }

@@ -57,9 +57,13 @@ func (r resource) root() string {
 	return "/apis/" + r.group + "/" + r.version
 }
 
-// subresource is the path of a part of a workload: scale or status.
-func (r resource) subresource(o *scaling.ScaledObject, part string) string {
-	return r.root() + "/namespaces/" + url.PathEscape(o.Namespace) + "/" + r.name + "/" + url.PathEscape(o.Target.Name) + "/" + part
+// path is where a workload is, or a part of it: scale or status.
+func (r resource) path(o *scaling.ScaledObject, part string) string {
+	workload := r.root() + "/namespaces/" + url.PathEscape(o.Namespace) + "/" + r.name + "/" + url.PathEscape(o.Target.Name)
+	if part == "" {
+		return workload
+	}
+	return workload + "/" + part
 }
 
 // apiResources is what a cluster says of the kinds in one group and version.

@@ -107,14 +107,14 @@ func (c *Cluster) Ready(ctx context.Context, o *scaling.ScaledObject) (int32, er
 	return workload.Status.ReadyReplicas, nil
 }
 
-// part reads or writes a subresource of a target's workload. When it is not there, the kind's resource may
+// part reads or writes a target's workload, or where name is not empty a subresource of it. When it is not there, the kind's resource may
 // have become another.
 func (c *Cluster) part(ctx context.Context, o *scaling.ScaledObject, verb, name string, body []byte) ([]byte, error) {
 	r, err := c.resourceOf(ctx, o.Target, false)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := c.request(ctx, verb, r.subresource(o, name), body)
+	answer, err := c.request(ctx, verb, r.path(o, name), body)
 	if errors.Is(err, ErrNotFound) && !builtIn(o.Target) {
 		now, changed := c.resourceOf(ctx, o.Target, true)
 		if changed != nil {
@@ -122,7 +122,7 @@ func (c *Cluster) part(ctx context.Context, o *scaling.ScaledObject, verb, name 
 		}
 		if now != r {
 			r = now
-			answer, err = c.request(ctx, verb, r.subresource(o, name), body)
+			answer, err = c.request(ctx, verb, r.path(o, name), body)
 		}
 	}
 	return answer, advise(err, o, verb, r.name, name)
@@ -135,12 +135,16 @@ func workloadName(o *scaling.ScaledObject) string {
 // advise says what to do about an answer that people meet.
 func advise(err error, o *scaling.ScaledObject, verb, resource, part string) error {
 	right := map[string]string{http.MethodGet: "get", http.MethodPut: "update"}[verb]
+	what := resource
+	if part != "" {
+		what += "/" + part
+	}
 	switch {
 	case errors.Is(err, ErrForbidden) && resource != guess(o.Target).name:
-		return fmt.Errorf("the Role in namespace %s does not allow %s on %s/%s of %s: the cluster calls kind %s %s, and `leda rbac` can only guess %s; put its name into the Role (%w)",
-			o.Namespace, right, resource, part, o.Target.Name, o.Target.Kind, resource, guess(o.Target).name, err)
+		return fmt.Errorf("the Role in namespace %s does not allow %s on %s of %s: the cluster calls kind %s %s, and `leda rbac` can only guess %s; put its name into the Role (%w)",
+			o.Namespace, right, what, o.Target.Name, o.Target.Kind, resource, guess(o.Target).name, err)
 	case errors.Is(err, ErrForbidden):
-		return fmt.Errorf("the Role in namespace %s does not allow %s on %s/%s of %s: apply `leda rbac` (%w)", o.Namespace, right, resource, part, o.Target.Name, err)
+		return fmt.Errorf("the Role in namespace %s does not allow %s on %s of %s: apply `leda rbac` (%w)", o.Namespace, right, what, o.Target.Name, err)
 	case errors.Is(err, ErrUnauthorized):
 		return fmt.Errorf("the cluster does not know the function's role: is its access entry there, and its authentication mode API or API_AND_CONFIG_MAP? (%w)", err)
 	case errors.Is(err, ErrNotFound) && part == "status":

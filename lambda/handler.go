@@ -8,7 +8,10 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
+	"sync"
 	"time"
+
+	"github.com/leda-autoscaler/leda/kube"
 )
 
 const (
@@ -34,7 +37,8 @@ func secondLooks() []time.Duration {
 type handler struct {
 	targets     []*target
 	meter       *meter
-	oncePerTick bool // a tick looks once at what is due, and returns
+	oncePerTick bool     // a tick looks once at what is due, and returns
+	noted       sync.Map // cluster and namespace where it was noted that events are not allowed
 	calls       *calls
 	log         *slog.Logger
 	now         func() time.Time
@@ -154,6 +158,7 @@ func (h *handler) lookAndTell(ctx context.Context, t *target, dryRun bool) (o ou
 			o = outcome{Target: t.ID(), Error: fmt.Sprintf("a fault in Leda, please report it: %v: %s", fault, debug.Stack()), took: h.now().Sub(began)}
 		}
 		h.tell(ctx, t, o, dryRun)
+		h.tellOfEvent(ctx, t, o.event)
 	}()
 	return h.look(ctx, t, dryRun)
 }
@@ -190,4 +195,17 @@ func (h *handler) tell(ctx context.Context, t *target, o outcome, dryRun bool) {
 	if warning := t.owner.warning(t.Namespace, now); warning != "" && !dryRun {
 		h.log.WarnContext(ctx, "another owner", "target", o.Target, "warning", warning)
 	}
+}
+
+// tellOfEvent logs that an event could not be written; that it may not be, once a namespace.
+func (h *handler) tellOfEvent(ctx context.Context, t *target, err error) {
+	if err == nil {
+		return
+	}
+	if errors.Is(err, kube.ErrForbidden) {
+		if _, already := h.noted.LoadOrStore(t.Cluster+"/"+t.Namespace, true); already {
+			return
+		}
+	}
+	h.log.WarnContext(ctx, "no event", "target", t.ID(), "error", err.Error())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -30,6 +31,8 @@ type outcome struct {
 	Error   string `json:"error,omitempty"`   // what was decided could not be done, or nothing could be decided
 	Memory  string `json:"memory,omitempty"`  // what is wrong with the memory, which did not keep growth back
 	Outside string `json:"outside,omitempty"` // the size found is not the one that the last look left
+
+	event error // the event on the workload could not be written
 
 	decided  bool
 	decision scaling.Decision
@@ -78,15 +81,23 @@ func (h *handler) decideAndDo(ctx context.Context, t *target, dryRun bool) (outc
 		readings  []scaling.Reading
 		workload  kube.Workload
 		scaleErr  error
+		ready     int32
+		readyErr  error
 		memory    kube.Recollection
 		memoryErr error
 	)
 	all.Go(func() { readings = h.meter.read(ctx, t) })
 	all.Go(func() { workload, scaleErr = t.cluster.Scale(ctx, t.ScaledObject) })
+	if t.NeedsReady() {
+		all.Go(func() { ready, readyErr = t.cluster.Ready(ctx, t.ScaledObject) })
+	}
 	all.Go(func() { memory, memoryErr = t.memory.Recall(ctx, t.Name) })
 	all.Wait()
 	if scaleErr != nil {
 		return outcome{}, scaleErr
+	}
+	if readyErr != nil {
+		t.failAll(readings, readyErr)
 	}
 	outside := t.owner.known && workload.Replicas != t.owner.size
 	if outside {
@@ -98,7 +109,7 @@ func (h *handler) decideAndDo(ctx context.Context, t *target, dryRun bool) (outc
 	// Without its memory a target is decided upon as if nothing were known of it, which never shrinks.
 	now := h.now()
 	d := scaling.Decide(t.ScaledObject, scaling.Observed{
-		Replicas: workload.Replicas, Current: workload.Current, Readings: readings, Memory: memory.Memory,
+		Replicas: workload.Replicas, Current: workload.Current, Ready: ready, Readings: readings, Memory: memory.Memory,
 	}, now)
 	o := outcome{decided: true, decision: d}
 	if outside {
@@ -113,18 +124,36 @@ func (h *handler) decideAndDo(ctx context.Context, t *target, dryRun bool) (outc
 	if dryRun {
 		return o, nil
 	}
+	err := t.do(ctx, &o, workload, memory, now)
+	if !errors.Is(err, kube.ErrConflict) {
+		o.event = t.announce(ctx, o, workload, err)
+	}
+	return o, err
+}
 
+// failAll makes a failure of every reading whose value means nothing without the number of ready pods.
+func (t *target) failAll(readings []scaling.Reading, err error) {
+	for i := range t.Triggers {
+		if trigger := &t.Triggers[i]; trigger.MetricType == scaling.Value || t.Modifiers != nil {
+			readings[i] = trigger.Failed(err)
+		}
+	}
+}
+
+// do stores what is to be remembered, and sets the size if it is to change.
+func (t *target) do(ctx context.Context, o *outcome, workload kube.Workload, memory kube.Recollection, now time.Time) error {
+	d := o.decision
 	if err := t.remember(ctx, d, memory, now); err != nil {
 		if d.Shrinks() || errors.Is(err, kube.ErrConflict) {
-			return o, err
+			return err
 		}
 		o.Memory = err.Error()
 	}
 	if !d.Changed() {
-		return o, nil
+		return nil
 	}
 	if err := t.cluster.SetScale(ctx, t.ScaledObject, workload, d.To); err != nil {
-		return o, err
+		return err
 	}
 	o.Changed = true
 	if d.To > d.From && t.CountsGrowth() {
@@ -132,7 +161,26 @@ func (h *handler) decideAndDo(ctx context.Context, t *target, dryRun bool) (outc
 			o.Memory = err.Error()
 		}
 	}
-	return o, nil
+	return nil
+}
+
+// announce writes the event on the workload that the HPA would write, if there is one. What comes of that is
+// no more than a note.
+func (t *target) announce(ctx context.Context, o outcome, workload kube.Workload, err error) error {
+	d := o.decision
+	failed := slices.IndexFunc(d.Readings, func(r scaling.Reading) bool { return r.Err != nil })
+	var e kube.Event
+	switch {
+	case err != nil:
+		e = kube.Event{Warning: true, Reason: kube.FailedRescale, Message: fmt.Sprintf("Not scaled %d→%d: %v", d.From, d.To, err)}
+	case o.Changed:
+		e = kube.Event{Reason: kube.SuccessfulRescale, Message: fmt.Sprintf("Scaled %d→%d: %s", d.From, d.To, d.Record().Why)}
+	case failed >= 0:
+		e = kube.Event{Warning: true, Reason: kube.FailedGetExternalMetric, Message: fmt.Sprintf("%s: %v", d.Readings[failed].Trigger, d.Readings[failed].Err)}
+	default:
+		return nil
+	}
+	return t.cluster.Event(ctx, t.ScaledObject, workload, e)
 }
 
 // remember stores what must be stored before the size changes, and keeps the rest in this process.

@@ -3,33 +3,19 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
-
+	"github.com/leda-autoscaler/leda/kube"
 	"github.com/leda-autoscaler/leda/scaling"
 )
 
 // meter reads triggers. A reading that fails is data: it comes back with Err set and is never 0.
 type meter struct {
-	aws aws.Config       // the function's own identity, and where SQS is asked unless a trigger says otherwise
-	now func() time.Time // for cron triggers
-
-	mu      sync.Mutex
-	clients map[source]*sqs.Client
-}
-
-// source is what readings may share a client by: where is asked, and as whom.
-type source struct {
-	region, endpoint string
-	// Whose keys; empty for the function's own role.
-	cluster, namespace string
-	keys               scaling.KeyReferences
+	identities *identities
+	queues     *queues
+	cloudWatch *cloudWatch
+	now        func() time.Time
 }
 
 // read reads all triggers of a target at once.
@@ -47,121 +33,68 @@ func (m *meter) read(ctx context.Context, t *target) []scaling.Reading {
 	return readings
 }
 
-// readTrigger asks once more, with credentials read anew, when the first answer is an error, as KEDA does.
+// readTrigger asks once more, at once, when the first answer is an error, as KEDA does. What the error says
+// may be out of date, such as a key that AWS does not know, is read anew for that.
 func (m *meter) readTrigger(ctx context.Context, t *target, trigger *scaling.Trigger) scaling.Reading {
-	reading, err := m.readQueue(ctx, t, trigger)
-	if err != nil && ctx.Err() == nil {
-		m.forget(sourceOf(t, trigger))
-		reading, err = m.readQueue(ctx, t, trigger)
+	var err error
+	for range 2 {
+		var reading scaling.Reading
+		if reading, err = m.ask(ctx, t, trigger); err == nil {
+			return reading
+		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	if err != nil {
-		return trigger.Failed(err)
-	}
-	return reading
+	return trigger.Failed(err)
 }
 
-// readQueue is the depth of an SQS queue: KEDA's aws_sqs_queue_scaler.go, v2.20.
-func (m *meter) readQueue(ctx context.Context, t *target, trigger *scaling.Trigger) (scaling.Reading, error) {
-	q := &trigger.SQS
-	client, err := m.client(ctx, t, trigger)
-	if err != nil {
-		return scaling.Reading{}, fmt.Errorf("read depth of queue %q: %w", q.QueueName, err)
+func (m *meter) ask(ctx context.Context, t *target, trigger *scaling.Trigger) (scaling.Reading, error) {
+	if trigger.Type == scaling.TypeCloudWatch {
+		return m.askCloudWatch(ctx, t, trigger)
 	}
-	const (
-		visible  = types.QueueAttributeNameApproximateNumberOfMessages
-		inFlight = types.QueueAttributeNameApproximateNumberOfMessagesNotVisible
-		delayed  = types.QueueAttributeNameApproximateNumberOfMessagesDelayed
-	)
-	wanted := []types.QueueAttributeName{visible}
-	if q.ScaleOnInFlight {
-		wanted = append(wanted, inFlight)
-	}
-	if q.ScaleOnDelayed {
-		wanted = append(wanted, delayed)
-	}
-	answer, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &q.QueueURL, AttributeNames: wanted})
-	if err != nil {
-		return scaling.Reading{}, fmt.Errorf("read depth of queue %q: %w", q.QueueName, err)
-	}
-	var depth int64
-	counts := map[types.QueueAttributeName]int64{}
-	for _, name := range wanted {
-		text, ok := answer.Attributes[string(name)]
-		if !ok {
-			return scaling.Reading{}, fmt.Errorf("read depth of queue %q: the answer has no %s", q.QueueName, name)
+	return m.askQueue(ctx, t, trigger)
+}
+
+func (m *meter) askQueue(ctx context.Context, t *target, trigger *scaling.Trigger) (scaling.Reading, error) {
+	queue, forget := trigger.SQS, func() {}
+	if from := queue.QueueURLFrom; from.Name != "" {
+		var text string
+		var err error
+		if text, forget, err = m.identities.text(ctx, t, t.Namespace, from); err != nil {
+			return scaling.Reading{}, fmt.Errorf("read depth of the queue in queueURLFromEnv: %w", err)
 		}
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return scaling.Reading{}, fmt.Errorf("read depth of queue %q: %s is no number: %q", q.QueueName, name, text)
+		if queue, err = queue.At(text); err != nil {
+			forget()
+			return scaling.Reading{}, fmt.Errorf("read depth of the queue in queueURLFromEnv: env %s of %s %s/%s: %w", from.Name, t.Target.Kind, t.Namespace, t.Target.Name, err)
 		}
-		counts[name] = n
-		depth += n
 	}
-	reading := trigger.Reading(float64(depth))
-	reading.InFlightOnly = depth > 0 && counts[inFlight] == depth
+	wrap := func(err error) error { return fmt.Errorf("read depth of queue %q: %w", queue.QueueName, err) }
+
+	as, err := m.identities.of(ctx, t, trigger.Authentication, queue.Region)
+	if err != nil {
+		return scaling.Reading{}, wrap(err)
+	}
+	reading, err := m.queues.depth(ctx, trigger, queue, as.Credentials)
+	if err != nil {
+		as.forget(err)
+		forget()
+		return scaling.Reading{}, wrap(kube.Redact(err, as.Credentials))
+	}
 	return reading, nil
 }
 
-func sourceOf(t *target, trigger *scaling.Trigger) source {
-	s := source{region: trigger.SQS.Region, endpoint: trigger.SQS.Endpoint}
-	if keys := trigger.Authentication.Keys; keys != nil {
-		s.cluster, s.namespace, s.keys = t.Cluster, t.Namespace, *keys
-	}
-	return s
-}
+func (m *meter) askCloudWatch(ctx context.Context, t *target, trigger *scaling.Trigger) (scaling.Reading, error) {
+	wrap := func(err error) error { return fmt.Errorf("read CloudWatch %s: %w", nameOf(&trigger.CloudWatch), err) }
 
-func (m *meter) client(ctx context.Context, t *target, trigger *scaling.Trigger) (*sqs.Client, error) {
-	s := sourceOf(t, trigger)
-	m.mu.Lock()
-	client := m.clients[s]
-	m.mu.Unlock()
-	if client != nil {
-		return client, nil
-	}
-	cfg := m.aws.Copy()
-	cfg.Region = s.region
-	if s.endpoint != "" {
-		cfg.BaseEndpoint = &s.endpoint
-	}
-	if trigger.Authentication.Keys != nil {
-		provider, err := keysFrom(ctx, t, *trigger.Authentication.Keys)
-		if err != nil {
-			return nil, err
-		}
-		cfg.Credentials = provider
-	}
-	client = sqs.NewFromConfig(cfg)
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.clients == nil {
-		m.clients = map[source]*sqs.Client{}
-	}
-	m.clients[s] = client
-	return client, nil
-}
-
-// forget drops a client, and with it keys that may have been replaced.
-func (m *meter) forget(s source) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.clients, s)
-}
-
-// keysFrom reads an access key from the target's namespace.
-func keysFrom(ctx context.Context, t *target, keys scaling.KeyReferences) (aws.CredentialsProvider, error) {
-	id, err := t.cluster.Secret(ctx, t.Namespace, keys.AccessKeyID)
+	as, err := m.identities.of(ctx, t, trigger.Authentication, trigger.CloudWatch.Region)
 	if err != nil {
-		return nil, err
+		return scaling.Reading{}, wrap(err)
 	}
-	secret, err := t.cluster.Secret(ctx, t.Namespace, keys.SecretAccessKey)
+	value, err := m.cloudWatch.value(ctx, trigger, as.Credentials, m.now())
 	if err != nil {
-		return nil, err
+		as.forget(err)
+		return scaling.Reading{}, wrap(err)
 	}
-	session := ""
-	if keys.SessionToken.Name != "" {
-		if session, err = t.cluster.Secret(ctx, t.Namespace, keys.SessionToken); err != nil {
-			return nil, err
-		}
-	}
-	return credentials.NewStaticCredentialsProvider(id, secret, session), nil
+	return trigger.Reading(value), nil
 }

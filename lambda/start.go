@@ -53,18 +53,39 @@ func start(getenv func(string) string, log *slog.Logger) (*handler, error) {
 		}
 		return cfg
 	}
+	assumed := &roles{
+		sts: signed{name: "sts", scope: "sts", aws: service("STS"), now: now}, session: sessionName(getenv),
+		kept: kept[role, aws.Credentials]{now: now},
+	}
 	clusters := map[string]*kube.Cluster{}
 	for _, c := range fleet.Clusters {
-		clusters[c.Name] = &kube.Cluster{Cluster: c, AWS: service("EKS"), Now: now, Wrap: calls.around}
+		cfg := service("EKS")
+		if c.RoleARN != "" {
+			cfg.Credentials = asRole{assumed, role{arn: c.RoleARN, region: c.Region}}
+		}
+		clusters[c.Name] = &kube.Cluster{Cluster: c, AWS: cfg, Now: now, Wrap: calls.around}
 	}
 	return &handler{
 		targets:     newTargets(manifests.ScaledObjects, fleet.Looks, clusters),
 		oncePerTick: fleet.Looks.OncePerTick,
-		meter:       &meter{aws: service("SQS"), now: now},
-		calls:       calls,
-		log:         log,
-		now:         now,
+		meter: &meter{
+			identities: newIdentities(identity.Credentials, assumed, fleet.ClusterObjects(), now),
+			queues:     &queues{aws: service("SQS")},
+			cloudWatch: &cloudWatch{service: signed{name: "monitoring", scope: "monitoring", aws: service("CLOUDWATCH"), now: now}},
+			now:        now,
+		},
+		calls: calls,
+		log:   log,
+		now:   now,
 	}, nil
+}
+
+// sessionName is what CloudTrail shows beside a role that is assumed.
+func sessionName(getenv func(string) string) string {
+	if name := getenv("AWS_LAMBDA_FUNCTION_NAME"); name != "" {
+		return name
+	}
+	return "leda"
 }
 
 func readFleet(file string) (scaling.Fleet, error) {

@@ -13,6 +13,9 @@ type authentication struct {
 	parameters map[string]Source
 }
 
+// ValidRoleARN says whether a text is a role's ARN.
+func ValidRoleARN(text string) bool { return regexp.MustCompile(roleARN).MatchString(text) }
+
 const roleARN = `^arn:aws[a-z-]*:iam::[0-9]{12}:role/[\w+=,.@/-]+$`
 
 func parseAuthentication(d document) (authentication, name, *checker) {
@@ -74,7 +77,7 @@ func (a *authentication) parseIdentity(identity fields, check *checker) {
 	switch {
 	case a.role.ARN == "" && a.role.ExternalID != "":
 		check.problem(identity.at("externalID"), "goes with roleArn only; add roleArn or remove it")
-	case a.role.ARN != "" && !regexp.MustCompile(roleARN).MatchString(a.role.ARN):
+	case a.role.ARN != "" && !ValidRoleARN(a.role.ARN):
 		check.problem(identity.at("roleArn"), "must be arn:aws:iam::ACCOUNT:role/NAME, got %q", a.role.ARN)
 	case a.role.ARN != "" && !a.aws:
 		check.problem(identity.at("roleArn"), "goes with provider aws only; write provider: aws or remove it")

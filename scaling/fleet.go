@@ -21,6 +21,17 @@ type Fleet struct {
 	Looks                  Looks  `json:"looks,omitzero"`
 }
 
+// ClusterObjects is the namespace of what a ClusterTriggerAuthentication refers to.
+func (f Fleet) ClusterObjects() string {
+	if f.ClusterObjectNamespace == "" {
+		return DefaultClusterObjectNamespace
+	}
+	return f.ClusterObjectNamespace
+}
+
+// DefaultClusterObjectNamespace is where KEDA keeps its own, unless it is told otherwise.
+const DefaultClusterObjectNamespace = "keda"
+
 // Looks says how often the function looks at its targets.
 type Looks struct {
 	// OncePerTick makes a tick look once and return: cheapest, and half a minute late on average.
@@ -80,9 +91,6 @@ func (f Fleet) Targets() (Manifests, error) {
 		return Manifests{}, err
 	}
 	if problems := f.Looks.problems(); len(problems) > 0 {
-		return Manifests{}, problems
-	}
-	if problems := NotDeployable(all.ScaledObjects); len(problems) > 0 {
 		return Manifests{}, problems
 	}
 	return all, f.place(all.ScaledObjects)

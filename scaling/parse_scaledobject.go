@@ -40,9 +40,10 @@ func parseScaledObject(d document, known authentications) (ScaledObject, *checke
 	if !ok && !spec.has("scaleTargetRef") {
 		check.problem("spec.scaleTargetRef", "is required: it names the workload to scale")
 	}
+	container := "" // whose environment the trigger's …FromEnv values are in; the first one's when not written
 	if ok {
 		o.Target = TargetRef{APIVersion: target.text("apiVersion"), Kind: target.text("kind"), Name: target.requiredText("name")}
-		target.text("envSourceContainerName") // matters to *FromEnv values only, which are refused where they stand
+		container = target.text("envSourceContainerName")
 		target.done()
 	}
 	if o.Target.APIVersion == "" {
@@ -64,7 +65,7 @@ func parseScaledObject(d document, known authentications) (ScaledObject, *checke
 		check.note("spec.cooldownPeriod", "has no effect: minReplicaCount is above 0, and there is no idleReplicaCount to go to")
 	}
 
-	o.Triggers = parseTriggers(spec, id.namespace, known, check)
+	o.Triggers = parseTriggers(spec, id.namespace, container, known, check)
 	readAdvanced(&o, spec, check)
 	implyBehavior(&o, check)
 	o.Fallback = parseFallback(spec, o.Modifiers, check)

@@ -1,12 +1,13 @@
 package scaling
 
 import (
+	"errors"
 	"net/url"
 	"strconv"
 	"strings"
 )
 
-func parseTriggers(spec fields, namespace string, known authentications, check *checker) []Trigger {
+func parseTriggers(spec fields, namespace, container string, known authentications, check *checker) []Trigger {
 	items := spec.list("triggers")
 	if len(items) == 0 {
 		check.problem("spec.triggers", "must have at least one trigger")
@@ -39,7 +40,7 @@ func parseTriggers(spec fields, namespace string, known authentications, check *
 		m := newMetadata(in, f.at("metadata"), check)
 		switch t.Type {
 		case TypeSQS:
-			t.SQS = parseSQS(m)
+			t.SQS = parseSQS(m, container)
 			t.Authentication = resolve(f, m, namespace, known)
 			m.done()
 		case TypeCloudWatch:
@@ -84,7 +85,7 @@ func parseMetricType(f fields, check *checker) MetricType {
 }
 
 // parseSQS reads an aws-sqs-queue trigger as KEDA's aws_sqs_queue_scaler.go (v2.20) does.
-func parseSQS(m metadata) SQSTrigger {
+func parseSQS(m metadata, container string) SQSTrigger {
 	t := SQSTrigger{
 		QueueURL:              m.text("queueURL"),
 		Region:                m.text("awsRegion"),
@@ -94,14 +95,20 @@ func parseSQS(m metadata) SQSTrigger {
 		ScaleOnInFlight:       m.boolean("scaleOnInFlight", true),
 		ScaleOnDelayed:        m.boolean("scaleOnDelayed", false),
 	}
-	m.refuse("queueURLFromEnv", "is not supported: the function's rights name the queue; write queueURL")
+	variable := m.text("queueURLFromEnv")
 	var ok bool
-	if t.QueueName, t.AccountID, ok = queueName(t.QueueURL); t.QueueURL == "" {
-		m.problem("queueURL", "is required: the queue's URL, or its name")
-	} else if !ok {
+	switch t.QueueName, t.AccountID, ok = queueName(t.QueueURL); {
+	case t.QueueURL == "" && variable != "":
+		t.QueueURLFrom = Source{Kind: FromEnv, Name: variable, Key: container}
+	case t.QueueURL == "":
+		m.problem("queueURL", "is required: the queue's URL, or its name (or queueURLFromEnv, the workload's variable that holds it)")
+	case !ok:
 		m.problem("queueURL", "must be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME or a bare queue name, got %q", t.QueueURL)
-	} else {
+	default:
 		m.checkQueue("queueURL", t.QueueName, t.AccountID)
+		if variable != "" {
+			m.note("queueURLFromEnv", "has no effect beside queueURL, in KEDA either")
+		}
 	}
 	if t.Region == "" {
 		m.problem("awsRegion", "is required")
@@ -115,6 +122,18 @@ func parseSQS(m metadata) SQSTrigger {
 		m.problem("queueLength", "must be at most %d, got %d", int64(maxTarget), t.QueueLength)
 	}
 	return t
+}
+
+// At is the trigger when queueURL is what queueURLFromEnv names. The error does not say what that is, since
+// nobody knows what a wrong variable holds.
+func (t SQSTrigger) At(queueURL string) (SQSTrigger, error) {
+	t.QueueURL = strings.TrimSpace(queueURL)
+	var ok bool
+	t.QueueName, t.AccountID, ok = queueName(t.QueueURL)
+	if !ok || !isQueueName(t.QueueName) {
+		return t, errors.New("must be https://sqs.REGION.amazonaws.com/ACCOUNT/NAME or a bare queue name")
+	}
+	return t, nil
 }
 
 // queueName is the name within a queue URL, by KEDA's rule: a text that is a request URI must have
@@ -142,12 +161,17 @@ func consistsOf(characters, text string) bool { return strings.Trim(text, charac
 // checkQueue refuses a name or an account that no queue can have. KEDA would fail at every look; and the
 // function's rights are made of these texts, in which a star would be more than one queue.
 func (m metadata) checkQueue(key, name, account string) {
-	if base := strings.TrimSuffix(name, ".fifo"); base == "" || len(name) > 80 || !consistsOf(lower+upper+digits+"-_", base) {
+	if !isQueueName(name) {
 		m.problem(key, "must have a name that SQS allows (letters, digits, - and _, at most 80, with .fifo for a FIFO queue), got %q; write the queue's whole URL or its bare name", name)
 	}
 	if account != "" && (len(account) != 12 || !consistsOf(digits, account)) {
 		m.problem(key, "must have an account of 12 digits, got %q", account)
 	}
+}
+
+func isQueueName(text string) bool {
+	base := strings.TrimSuffix(text, ".fifo")
+	return base != "" && len(text) <= 80 && consistsOf(lower+upper+digits+"-_", base)
 }
 
 // checkRegion refuses what is no region's name, for the same reasons.

@@ -237,13 +237,59 @@ func TestCredentials(t *testing.T) {
 		{"another provider", "{podIdentity: {provider: azure-workload}}", "", []string{at + "podIdentity.provider: must be aws", "spec.triggers[0].authenticationRef: no credentials"}},
 		{"another store", "{hashiCorpVault: {address: x}, podIdentity: {provider: aws}}", "", []string{at + "hashiCorpVault: is not supported; put the access key into a Kubernetes Secret"}},
 		{"half a key", "{secretTargetRef: [{parameter: awsAccessKeyID, name: aws, key: id}]}", "", []string{"spec.triggers[0].authenticationRef: awsSecretAccessKey is required"}},
-		{"values from the workload's environment", "{podIdentity: {provider: aws}}", ", queueURLFromEnv: QUEUE, awsSecretAccessKeyFromEnv: KEY", []string{
-			"spec.triggers[0].metadata.queueURLFromEnv: is not supported", "spec.triggers[0].metadata.awsSecretAccessKeyFromEnv: is not supported: an access key belongs into a Secret",
+		{"keys from the workload's environment", "{podIdentity: {provider: aws}}", ", awsAccessKeyIDFromEnv: ID, awsSecretAccessKeyFromEnv: KEY", []string{
+			"spec.triggers[0].metadata.awsAccessKeyIDFromEnv: is not supported", "spec.triggers[0].metadata.awsSecretAccessKeyFromEnv: is not supported: an access key belongs into a Secret",
 		}},
 	} {
 		expect(t, row.rule, refused(sqs("{name: mine}", row.metadata), authentication(namespacedKind, row.spec)), row.want...)
 	}
 	expect(t, "a cluster's that is not there", refused(sqs("{name: mine, kind: ClusterTriggerAuthentication}", "")), "spec.triggers[0].authenticationRef.name: ClusterTriggerAuthentication mine is not among the files")
+}
+
+func TestQueueFromTheEnvironment(t *testing.T) {
+	spec := func(target, metadata string) string {
+		return strings.Replace(manifest("  triggers: [{type: aws-sqs-queue, authenticationRef: {name: leda}, metadata: {awsRegion: eu-west-1"+metadata+"}}]"),
+			"{name: orders}", "{name: orders"+target+"}", 1)
+	}
+	for _, row := range []struct {
+		rule, target, metadata string
+		want                   Source
+		notes                  int
+	}{
+		{"of the first container", "", ", queueURLFromEnv: QUEUE", Source{FromEnv, "QUEUE", ""}, 0},
+		{"of the container that is named", ", envSourceContainerName: main", ", queueURLFromEnv: QUEUE", Source{FromEnv, "QUEUE", "main"}, 0},
+		{"queueURL comes first", "", ", queueURL: orders, queueURLFromEnv: QUEUE", Source{}, 1},
+		{"a blank queueURL is none", "", ", queueURL: ' ', queueURLFromEnv: QUEUE", Source{FromEnv, "QUEUE", ""}, 0},
+	} {
+		parsed, err := Parse(File{"f.yaml", []byte(spec(row.target, row.metadata))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := parsed.ScaledObjects[0].Triggers[0].SQS.QueueURLFrom; got != row.want || len(parsed.Notes) != row.notes {
+			t.Errorf("%s: got %+v and %v", row.rule, got, parsed.Notes)
+		}
+	}
+	expect(t, "neither", refused(sqsWith("awsRegion: eu-west-1")), "spec.triggers[0].metadata.queueURL: is required")
+
+	for _, row := range []struct {
+		rule, value, name, account string
+	}{
+		{"a URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/orders.fifo", "orders.fifo", "123456789012"},
+		{"a bare name", " orders ", "orders", ""},
+		{"no path of SQS's", "https://example.com/secret", "", ""},
+		{"no name that SQS allows", "postgres://user:secret", "", ""},
+		{"nothing", "", "", ""},
+	} {
+		got, err := SQSTrigger{Region: "eu-west-1"}.At(row.value)
+		switch {
+		case row.name == "" && err == nil:
+			t.Errorf("%s: got %+v", row.rule, got)
+		case row.name == "" && strings.Contains(err.Error(), "secret"):
+			t.Errorf("%s: the error shows the variable: %v", row.rule, err)
+		case row.name != "" && (err != nil || got.QueueName != row.name || got.AccountID != row.account || got.Region != "eu-west-1"):
+			t.Errorf("%s: got %+v, %v", row.rule, got, err)
+		}
+	}
 }
 
 func TestTriggerRules(t *testing.T) {
@@ -297,27 +343,5 @@ func TestReadyPodsCountForValueOnly(t *testing.T) {
 		if got := o.NeedsReady(); got != row.want {
 			t.Errorf("%s: got %t, want %t", row.rule, got, row.want)
 		}
-		if got := NotDeployable([]ScaledObject{o}); len(got) > 0 {
-			t.Errorf("%s: %v", row.rule, got)
-		}
-	}
-}
-
-func TestNotDeployable(t *testing.T) {
-	for _, row := range []struct{ rule, spec, more, want string }{
-		{"CloudWatch", cloudWatch(metricOfQueue), "", "spec.triggers[0].type"},
-		{"a role", strings.Replace(sqsTrigger, "leda", "mine", 1), "{apiVersion: keda.sh/v1alpha1, kind: TriggerAuthentication, metadata: {name: mine, namespace: shop}, spec: {podIdentity: {provider: aws, roleArn: 'arn:aws:iam::123456789012:role/read'}}}", "spec.triggers[0].authenticationRef"},
-	} {
-		o, _ := accepted(t, row.spec, row.more)
-		if got := NotDeployable([]ScaledObject{o}); len(got) != 1 || got[0].Path != row.want {
-			t.Errorf("%s: got %v", row.rule, got)
-		}
-	}
-	o, _ := accepted(t, strings.Replace(sqsTrigger, "{name: leda}", "{name: mine, kind: ClusterTriggerAuthentication}", 1), "{apiVersion: keda.sh/v1alpha1, kind: ClusterTriggerAuthentication, metadata: {name: mine}, spec: {secretTargetRef: [{parameter: awsAccessKeyID, name: a, key: b}, {parameter: awsSecretAccessKey, name: a, key: c}]}}")
-	if got := NotDeployable([]ScaledObject{o}); len(got) != 1 {
-		t.Errorf("a key from the namespace of cluster objects: got %v", got)
-	}
-	if o, _ := accepted(t, sqsTrigger); len(NotDeployable([]ScaledObject{o})) > 0 {
-		t.Error("a queue is read")
 	}
 }

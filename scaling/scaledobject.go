@@ -133,7 +133,8 @@ func (t *Trigger) Failed(err error) Reading {
 // SQSTrigger is the metadata of an aws-sqs-queue trigger.
 type SQSTrigger struct {
 	QueueURL              string // a full URL or a bare name; sent to SQS as it is
-	QueueName             string // the last part of the URL, or the bare name
+	QueueURLFrom          Source // of the workload's environment, when QueueURL is not written (queueURLFromEnv)
+	QueueName             string // the last part of the URL, or the bare name; empty while QueueURL is
 	AccountID             string // from the URL; empty for a bare name
 	Region                string
 	Endpoint              string // awsEndpoint: where to ask instead of SQS's own address
@@ -185,6 +186,21 @@ type Authentication struct {
 	// Cluster says that what is referred to is in the namespace of cluster objects (KEDA's own), since a
 	// ClusterTriggerAuthentication says so, and not in the target's.
 	Cluster bool
+}
+
+// Sources are the places in the cluster that the credentials are put together from.
+func (a Authentication) Sources() []Source {
+	var all []Source
+	if a.Role.ARNFrom.Name != "" {
+		all = append(all, a.Role.ARNFrom)
+	}
+	if a.Keys != nil {
+		all = append(all, a.Keys.AccessKeyID, a.Keys.SecretAccessKey)
+		if a.Keys.SessionToken.Name != "" {
+			all = append(all, a.Keys.SessionToken)
+		}
+	}
+	return all
 }
 
 // Role is an IAM role to be assumed.

@@ -221,7 +221,6 @@ func TestValidateNotes(t *testing.T) {
 		"note: standard input: ScaledObject shop/orders: metadata.annotations[scaledobject.keda.sh/transfer-hpa-ownership]: has no effect",
 		"note: standard input: ScaledObject shop/orders: spec.cooldownPeriod: has no effect",
 		"note: standard input: ScaledObject shop/orders: spec.triggers[0].useCachedMetrics: has no effect",
-		"note: ScaledObject shop/orders: spec.triggers[0].type: aws-cloudwatch cannot be deployed with this version yet",
 		"ScaledObject shop/orders: fine",
 	} {
 		if i >= len(lines) || !strings.HasPrefix(lines[i], want) {

@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-
-	"github.com/leda-autoscaler/leda/scaling"
 )
 
 const validateHelp = `leda validate [FILE…]: is this ScaledObject something Leda would run?
@@ -26,9 +24,6 @@ func validate(args []string, in io.Reader, out, problems io.Writer) int {
 	}
 	for _, note := range parsed.Notes {
 		fmt.Fprintf(out, "note: %s\n", note)
-	}
-	for _, problem := range scaling.NotDeployable(parsed.ScaledObjects) {
-		fmt.Fprintf(out, "note: %s\n", problem)
 	}
 	for _, o := range parsed.ScaledObjects {
 		fmt.Fprintf(out, "ScaledObject %s/%s: fine\n", o.Namespace, o.Name)
