@@ -188,7 +188,7 @@ func (s *numbers) triggers() []trigger {
 }
 
 // manifest is the ScaledObject as a person would write it.
-func (n scenario) manifest(t *testing.T) []byte {
+func (n scenario) manifest(t testing.TB) []byte {
 	t.Helper()
 	spec := map[string]any{
 		"scaleTargetRef": map[string]any{"name": "orders"}, "maxReplicaCount": n.Max,
@@ -228,7 +228,7 @@ func (n scenario) manifest(t *testing.T) []byte {
 }
 
 // parse reads the manifest as Leda does and as KEDA does, and makes KEDA's HorizontalPodAutoscaler of it.
-func (n scenario) parse(t *testing.T) (*scaling.ScaledObject, *kedav1alpha1.ScaledObject, Spec) {
+func (n scenario) parse(t testing.TB) (*scaling.ScaledObject, *kedav1alpha1.ScaledObject, Spec) {
 	t.Helper()
 	manifest := n.manifest(t)
 	parsed, err := scaling.Parse(scaling.File{Name: "scenario", Data: manifest})
