@@ -172,3 +172,28 @@ func TestAfterAPauseAsKEDA(t *testing.T) {
 		t.Errorf("failures before a pause count after it: got fallback %d %s, want 9", d.Fallback, d.Reason)
 	}
 }
+
+// §4, §6: what is active is the value as it is read, minMetricValue too, and not what the HPA gets of it.
+func TestActivityIsOfTheRawValue(t *testing.T) {
+	for _, row := range []struct {
+		value, activation float64
+		active            bool
+		want              int32 // from 0, with target 1
+	}{
+		{0.0004, 0, true, 1}, // 0 to the HPA, so no more than the one
+		{1, 0, true, 1},      // minMetricValue 1 without data
+		{3, 0, true, 3},
+		{0, 0, false, 0},
+		{5, 5, false, 0},
+		{0, -1, true, 1},
+	} {
+		o := keda(toZero, func(o *ScaledObject) {
+			o.Triggers[0] = Trigger{ID: "s0", Type: TypeCloudWatch, CloudWatch: CloudWatchTrigger{TargetMetricValue: 1, ActivationTargetMetricValue: row.activation}}
+		})
+		r := o.Triggers[0].Reading(row.value)
+		d := Decide(o, Observed{Readings: []Reading{r}, Memory: fresh()}, noon())
+		if r.Active != row.active || d.To != row.want {
+			t.Errorf("%v over %v: got %t and %d, want %t and %d", row.value, row.activation, r.Active, d.To, row.active, row.want)
+		}
+	}
+}
