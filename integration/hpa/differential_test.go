@@ -1,7 +1,6 @@
 package hpa
 
 import (
-	"encoding/json"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -250,12 +249,12 @@ func playKEDA(t *testing.T, n scenario) (difference string) {
 // stored is m as it comes back from where it was stored.
 func stored(t *testing.T, m scaling.Memory) scaling.Memory {
 	t.Helper()
-	text, err := json.Marshal(m)
+	text, _, err := m.Text(64 << 10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var back scaling.Memory
-	if err := json.Unmarshal(text, &back); err != nil {
+	back, err := scaling.ParseMemory(text)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return back
