@@ -55,8 +55,9 @@ differential: ## compare random histories with the real HPA and KEDA (the first 
 	cd integration/hpa && CGO_ENABLED=0 go test -trimpath . $(flags)
 
 .PHONY: bench
-bench: ## measure Decide
+bench: ## measure Decide, beside the real HPA too (the first build takes minutes)
 	go test ./scaling -run '^$$' -bench .
+	cd integration/hpa && CGO_ENABLED=0 go test -trimpath -run '^$$' -bench . .
 
 .PHONY: clean
 clean: ## remove what was built for the local stack

@@ -140,3 +140,60 @@ func TestNextIsWhenALoopIsDue(t *testing.T) {
 		t.Errorf("above it the HPA's does too: got %v, want %v", d.Next, want)
 	}
 }
+
+// §9, §11: the HPA is made anew after a pause, KEDA's own state stays. Found by comparing random histories with KEDA.
+func TestAfterAPauseAsKEDA(t *testing.T) {
+	paused := func(replicas *int32) func(*ScaledObject) {
+		return func(o *ScaledObject) { o.Pause = Pause{Paused: replicas == nil, Replicas: replicas} }
+	}
+	look := func(o *ScaledObject, m Memory, replicas int32, after time.Duration, r Reading) Decision {
+		return Decide(o, Observed{Replicas: replicas, Current: replicas, Ready: replicas, Readings: []Reading{r}, Memory: m}, noon().Add(after*time.Second))
+	}
+	some, none := keda().Triggers[0].Reading(1), keda().Triggers[0].Reading(0)
+	none.Active = false
+
+	m := look(keda(toZero, paused(nil)), fresh(), 4, 0, none).MemoryAfter()
+	if d := look(keda(toZero, paused(number32(0))), m, 4, 30, none); d.To != 0 {
+		t.Errorf("paused, then paused-replicas 0: got %d, want 0", d.To)
+	}
+	d := look(keda(toZero), m, 4, 60, none)
+	if d.To != 0 {
+		t.Fatalf("the first poll after the pause: got %d %s, want 0", d.To, d.Reason)
+	}
+	m = look(keda(toZero), d.MemoryAfter(), 0, 90, some).MemoryAfter()
+	if d := look(keda(toZero, func(o *ScaledObject) { o.ForceActivation = true }), m, 1, 120, none); d.Reason != ScaleDownStabilized || d.heldUntil != noon().Add(390*time.Second) {
+		t.Errorf("the size before the pause is no recommendation: got %s until %v, want the one of 90 s", d.Reason, d.heldUntil)
+	}
+
+	falling := keda(fallback(1, 9, FallbackStatic))
+	m = failedBefore(2)
+	m = look(keda(fallback(1, 9, FallbackStatic), paused(nil)), m, 4, 0, falling.Triggers[0].Failed(errTest)).MemoryAfter()
+	if d := look(falling, m, 4, 60, falling.Triggers[0].Failed(errTest)); d.Fallback != 9 {
+		t.Errorf("failures before a pause count after it: got fallback %d %s, want 9", d.Fallback, d.Reason)
+	}
+}
+
+// §4, §6: what is active is the value as it is read, minMetricValue too, and not what the HPA gets of it.
+func TestActivityIsOfTheRawValue(t *testing.T) {
+	for _, row := range []struct {
+		value, activation float64
+		active            bool
+		want              int32 // from 0, with target 1
+	}{
+		{0.0004, 0, true, 1}, // 0 to the HPA, so no more than the one
+		{1, 0, true, 1},      // minMetricValue 1 without data
+		{3, 0, true, 3},
+		{0, 0, false, 0},
+		{5, 5, false, 0},
+		{0, -1, true, 1},
+	} {
+		o := keda(toZero, func(o *ScaledObject) {
+			o.Triggers[0] = Trigger{ID: "s0", Type: TypeCloudWatch, CloudWatch: CloudWatchTrigger{TargetMetricValue: 1, ActivationTargetMetricValue: row.activation}}
+		})
+		r := o.Triggers[0].Reading(row.value)
+		d := Decide(o, Observed{Readings: []Reading{r}, Memory: fresh()}, noon())
+		if r.Active != row.active || d.To != row.want {
+			t.Errorf("%v over %v: got %t and %d, want %t and %d", row.value, row.activation, r.Active, d.To, row.active, row.want)
+		}
+	}
+}

@@ -36,8 +36,12 @@ func (d *Decision) begin(o *ScaledObject) {
 		// fresh HPA, so that losing memory delays shrinking.
 		*m = Memory{Since: d.At, Latest: Recommendation{d.From, d.At}}
 	case m.Paused && !o.Pause.Paused && o.Pause.Replicas == nil:
-		// KEDA deletes the HPA for a pause and makes a new one after it, which knows the present size only.
-		*m = Memory{Since: m.Since, Created: m.Created, LastActive: m.LastActive, Latest: Recommendation{d.From, d.At}}
+		// KEDA deletes the HPA for a pause and makes a new one after it, which knows only the size that it finds;
+		// what KEDA itself counts stays. In policy keda the HPA's first sync remembers that size.
+		*m = Memory{Since: m.Since, Created: m.Created, LastActive: m.LastActive, Failures: m.Failures}
+		if o.Policy != PolicyKEDA {
+			m.Latest = Recommendation{d.From, d.At}
+		}
 	}
 }
 
@@ -46,13 +50,13 @@ func (d *Decision) begin(o *ScaledObject) {
 func (d *Decision) pause(o *ScaledObject) {
 	m := &d.Memory
 	d.Reason = ScaledObjectPaused
+	set := int32(-1)
 	if n := o.Pause.Replicas; n != nil {
-		if o.Policy != PolicyKEDA || !m.Paused || m.PausedReplicas != *n {
-			d.To = *n
+		if set = *n; o.Policy != PolicyKEDA || !m.Paused || m.PausedReplicas != set {
+			d.To = set
 		}
-		m.PausedReplicas = *n
 	}
-	m.Paused = true
+	m.Paused, m.PausedReplicas = true, set
 }
 
 // direct is policy direct: every look decides, straight to the size that the readings ask for.

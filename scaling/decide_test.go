@@ -52,17 +52,28 @@ func proposed(value, target float64, current int32, tolerance float64) int32 {
 }
 
 func TestProposalIsTheHPAs(t *testing.T) {
-	// Kubernetes 1.36 replica_calculator.go, run: target 5, messages by current pods; tolerance 0.1.
-	proposals := map[float64][6]int32{
-		0: {0, 0, 0, 0, 0, 0}, 1: {1, 1, 1, 1, 1, 1}, 5: {1, 1, 1, 1, 1, 1}, 6: {2, 2, 2, 2, 2, 2}, 10: {2, 2, 2, 2, 2, 2},
-		11: {3, 2, 3, 3, 3, 3}, 12: {3, 3, 3, 3, 3, 3}, 15: {3, 3, 3, 3, 3, 3}, 16: {4, 4, 3, 4, 4, 4}, 17: {4, 4, 4, 4, 4, 4},
-		20: {4, 4, 4, 4, 4, 4}, 21: {5, 5, 5, 4, 5, 5}, 22: {5, 5, 5, 4, 5, 5}, 23: {5, 5, 5, 5, 5, 5}, 25: {5, 5, 5, 5, 5, 5},
-		26: {6, 6, 6, 6, 5, 6}, 27: {6, 6, 6, 6, 5, 6}, 28: {6, 6, 6, 6, 6, 6}, 30: {6, 6, 6, 6, 6, 6},
-	}
-	for messages, row := range proposals {
-		for i, want := range row {
-			if got := proposed(messages, 5, int32(i)+1, 0.1); got != want {
-				t.Errorf("%v messages at %d pods: got %d, want %d", messages, i+1, got, want)
+	// §15.1: Kubernetes 1.36 replica_calculator.go, run: target 5, messages by current pods; tolerance 0.1.
+	for _, row := range []struct {
+		from, to float64 // messages
+		want     [6]int32
+	}{
+		{0, 0, [6]int32{0, 0, 0, 0, 0, 0}},
+		{1, 5, [6]int32{1, 1, 1, 1, 1, 1}},
+		{6, 10, [6]int32{2, 2, 2, 2, 2, 2}},
+		{11, 11, [6]int32{3, 2, 3, 3, 3, 3}},
+		{12, 15, [6]int32{3, 3, 3, 3, 3, 3}},
+		{16, 16, [6]int32{4, 4, 3, 4, 4, 4}},
+		{17, 20, [6]int32{4, 4, 4, 4, 4, 4}},
+		{21, 22, [6]int32{5, 5, 5, 4, 5, 5}},
+		{23, 25, [6]int32{5, 5, 5, 5, 5, 5}},
+		{26, 27, [6]int32{6, 6, 6, 6, 5, 6}},
+		{28, 30, [6]int32{6, 6, 6, 6, 6, 6}},
+	} {
+		for messages := row.from; messages <= row.to; messages++ {
+			for i, want := range row.want {
+				if got := proposed(messages, 5, int32(i)+1, 0.1); got != want {
+					t.Errorf("%v messages at %d pods: got %d, want %d", messages, i+1, got, want)
+				}
 			}
 		}
 	}
@@ -77,9 +88,12 @@ func TestProposalIsTheHPAs(t *testing.T) {
 		{"scale-in tolerance matters from 10 replicas", 45, 5, 10, 0.1, 10},
 		{"55 at 10 is on the boundary, inside", 55, 5, 10, 0.1, 10},
 		{"55.001 at 10 is outside", 55.001, 5, 10, 0.1, 12},
+		{"9 at 2 is on the lower boundary, inside", 9, 5, 2, 0.1, 2},
 		{"no pods: never within", 11, 5, 0, 0.1, 3},
+		{"no pods and a few messages", 3, 5, 0, 0.1, 1},
 		{"no pods and no messages", 0, 5, 0, 0.1, 0},
 		{"tolerance 0: 11 at 2", 11, 5, 2, 0, 3},
+		{"tolerance .09: 11 at 2", 11, 5, 2, 0.09, 3},
 		{"tolerance 0: 16 at 3", 16, 5, 3, 0, 4},
 		{"tolerance 0: 21 at 4", 21, 5, 4, 0, 5},
 		{"tolerance 0: 26 at 5", 26, 5, 5, 0, 6},
@@ -251,6 +265,7 @@ func TestScalingPolicies(t *testing.T) {
 		policies []ScalingPolicy
 		want     int32
 	}{
+		{"up: the API's defaults", 10, nil, nil, SelectMax, []ScalingPolicy{pods(4, 15), percent(100, 15)}, 20},
 		{"up: Pods 100 or Percent 100, the larger", 10, nil, nil, SelectMax, []ScalingPolicy{pods(100, 60), percent(100, 60)}, 110},
 		{"up: Pods 150 counts what was added", 100, ago(15), nil, SelectMax, []ScalingPolicy{pods(150, 120)}, 235},
 		{"up: Percent 200 counts what was added", 100, ago(15), nil, SelectMax, []ScalingPolicy{percent(200, 120)}, 255},
@@ -286,6 +301,7 @@ func TestScalingPolicies(t *testing.T) {
 		{"down: Percent 10 with 30 removed is held", 100, nil, ago(30), SelectMax, []ScalingPolicy{percent(10, 120)}, 100},
 		{"down: Percent 90 of 30 is 2, not 3", 30, nil, nil, SelectMax, []ScalingPolicy{percent(90, 15)}, 2},
 		{"down: Percent 90 of 50 is 4", 50, nil, nil, SelectMax, []ScalingPolicy{percent(90, 15)}, 4},
+		{"down: Percent 90 of 70 is 6", 70, nil, nil, SelectMax, []ScalingPolicy{percent(90, 15)}, 6},
 		{"down: Percent 90 of 100 is 9", 100, nil, nil, SelectMax, []ScalingPolicy{percent(90, 15)}, 9},
 		{"down: Min of Pods 4 and Percent 10", 80, nil, nil, SelectMin, []ScalingPolicy{pods(4, 60), percent(10, 60)}, 76},
 		{"down: Disabled", 7, nil, nil, SelectDisabled, []ScalingPolicy{pods(4, 15)}, 7},
@@ -298,6 +314,15 @@ func TestScalingPolicies(t *testing.T) {
 		if d.To != row.want {
 			t.Errorf("%s: got %d, want %d", row.rule, d.To, row.want)
 		}
+	}
+}
+
+// §7.6: 90 % off 10 leaves 0, where exact arithmetic leaves 1. No decision shows it: min is at least 1.
+func TestNinetyPercentOffTen(t *testing.T) {
+	d := Decision{At: noon()}
+	d.limitShrinking(&ScalingRules{Select: SelectMax, Policies: []ScalingPolicy{percentOf(90, 15)}}, 10, noon())
+	if d.To != 0 || d.Reason == ScaleDownLimit {
+		t.Errorf("got %d %s, want 0", d.To, d.Reason)
 	}
 }
 

@@ -125,8 +125,13 @@ func FuzzDecide(f *testing.F) {
 			}
 			settled := seen
 			settled.Replicas, settled.Current, settled.Memory = d.To, d.To, d.MemoryAfter()
-			if second := Decide(o, settled, now); second.Changed() && (o.Policy == PolicyKEDA || d.To > 0 && o.ScaleUp == nil && o.ScaleDown == nil) {
+			if second := Decide(o, settled, now); second.Changed() {
 				t.Fatalf("deciding again at once: %d, then %d (%s; %s)", d.To, second.To, d.Record().Why, second.Record().Why)
+			}
+			if o.Policy == PolicyDirect && o.ScaleUp == nil && replicas == 0 && h > 0 && h != 255 { // asleep, with work
+				if want, _ := clamp(ceil(float64(h)*3/5), o.Min(), o.MaxReplicaCount); d.To != want {
+					t.Fatalf("woken to %d for %d messages, want %d at once", d.To, int(h)*3, want)
+				}
 			}
 			deeper := seen
 			deeper.Readings = depth(float64(h)*3 + 7)

@@ -36,7 +36,7 @@ type Memory struct {
 	// Failures are of the triggers that could not be read. Kept only with a fallback.
 	Failures []Failure `json:"failures,omitempty"`
 
-	// Paused says that the last look found the target paused, with the size that was set for it then.
+	// Paused says that the last look found the target paused, with the size that was set for it then, -1 when none was.
 	Paused         bool  `json:"paused,omitempty"`
 	PausedReplicas int32 `json:"pausedReplicas,omitempty"`
 

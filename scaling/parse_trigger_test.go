@@ -110,17 +110,21 @@ func TestMetadataNumbersAreJSONs(t *testing.T) {
 	}
 }
 
-// §4's windows.
+// §4's windows; 420 s divide no day, so those do not begin where the epoch's do.
 func TestCloudWatchWindow(t *testing.T) {
 	at := time.Date(2026, 1, 5, 15, 4, 5, 999_000_000, time.UTC)
 	for _, row := range []struct {
-		offset     time.Duration
-		start, end string
-	}{{0, "15:03:00", "15:04:00"}, {30 * time.Second, "15:02:00", "15:03:00"}} {
-		c := CloudWatchTrigger{Period: time.Minute, Collection: time.Minute, EndOffset: row.offset}
+		period, offset time.Duration
+		start, end     string
+	}{
+		{time.Minute, 0, "15:03:00", "15:04:00"},
+		{time.Minute, 30 * time.Second, "15:02:00", "15:03:00"},
+		{420 * time.Second, 0, "14:56:00", "15:03:00"},
+	} {
+		c := CloudWatchTrigger{Period: row.period, Collection: row.period, EndOffset: row.offset}
 		start, end := c.Window(at)
 		if start.Format(time.TimeOnly) != row.start || end.Format(time.TimeOnly) != row.end {
-			t.Errorf("offset %v: got %v to %v, want %s to %s", row.offset, start, end, row.start, row.end)
+			t.Errorf("period %v, offset %v: got %v to %v, want %s to %s", row.period, row.offset, start, end, row.start, row.end)
 		}
 	}
 }

@@ -1,8 +1,6 @@
 package hpa
 
 import (
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -53,7 +51,7 @@ func likeTheHPA(data []byte) scenario {
 	}
 	within := func(r int32) int32 { return min(max(r, low), n.Max) }
 	n.Start = within(s.replicas(n.Max))
-	n.Looks = s.looks(n)
+	n.Looks = s.looks(n, false)
 	if len(n.Looks) > 0 {
 		n.Looks[0].After, n.Looks[0].Set = 0, nil
 	}
@@ -71,6 +69,7 @@ func anything(data []byte) scenario {
 	s := &numbers{data}
 	n := scenario{
 		Polling: one(s, int32(30), 15, 1, 60, 300), Cooldown: one(s, int32(300), 0, 30, 60, 61), InitialCooldown: one(s, int32(0), 30, 120),
+		Epoch:    time.Duration(s.upTo(366*24*60)) * time.Minute,
 		Triggers: s.triggers(), Stored: s.oneIn(2), Annotations: map[string]string{"leda.dev/policy": "keda"},
 	}
 	low := int32(0)
@@ -97,8 +96,14 @@ func anything(data []byte) scenario {
 			n.Behavior.ScaleDown = s.rules()
 		}
 	}
+	if s.oneIn(4) {
+		n.Modifiers = s.modifiers(n.Triggers)
+	}
+	if s.oneIn(3) {
+		n.Fallback = s.fallback(n)
+	}
 	n.Start = s.replicas(n.Max + 10)
-	n.Looks = s.looks(n)
+	n.Looks = s.looks(n, true)
 	if s := (&numbers{data}); len(n.Looks) > 0 && s.oneIn(2) {
 		n.Looks[0].After = 0
 	}
@@ -106,8 +111,9 @@ func anything(data []byte) scenario {
 }
 
 // play plays a scenario to Leda and to the real code, and returns what happened up to the first
-// difference of size or reason, or nothing. theirs is what the real code makes of the world.
-func play(t *testing.T, n scenario, remember scaling.Memory, theirs func(l look, s Step) answer) string {
+// difference of size or reason, or nothing. theirs is what the real code makes of the world, in which the
+// ScaledObject is as the scenario has it by then.
+func play(t *testing.T, n scenario, remember scaling.Memory, theirs func(n scenario, l look, s Step, sources []Source) answer) string {
 	t.Helper()
 	o, _, _ := n.parse(t)
 	start := time.Now()
@@ -115,6 +121,10 @@ func play(t *testing.T, n scenario, remember scaling.Memory, theirs func(l look,
 	var told strings.Builder
 	for _, l := range n.Looks {
 		now = now.Add(l.After)
+		if l.Change != nil {
+			n = n.changed(*l.Change)
+			o, _, _ = n.parse(t)
+		}
 		if l.Set != nil {
 			replicas = *l.Set
 		}
@@ -127,23 +137,24 @@ func play(t *testing.T, n scenario, remember scaling.Memory, theirs func(l look,
 			step.Ready = min(*l.Ready, step.Status)
 		}
 		seen := scaling.Observed{Replicas: replicas, Current: step.Status, Ready: step.Ready, Memory: memory}
-		var values []any
-		for i, v := range l.Values {
-			if v == nil {
-				err := errors.New("no such queue")
-				step.Metrics = append(step.Metrics, Metric{Err: err})
-				seen.Readings = append(seen.Readings, o.Triggers[i].Failed(err))
-				values = append(values, "failed")
-				continue
+		sources := n.sources(l, now)
+		var values []string
+		for i, source := range sources {
+			trigger := &o.Triggers[i]
+			reading := trigger.Failed(source.Err)
+			switch {
+			case trigger.Type == scaling.TypeCron:
+				reading = trigger.CronReading(now)
+			case source.Err == nil:
+				reading = trigger.Reading(*l.Values[i])
 			}
-			step.Metrics = append(step.Metrics, Metric{Milli: milli(*v)})
-			seen.Readings = append(seen.Readings, o.Triggers[i].Reading(*v))
-			values = append(values, *v)
+			seen.Readings = append(seen.Readings, reading)
+			values = append(values, fmt.Sprint(reading.Value, reading.Err))
 		}
-		want := theirs(l, step)
+		want := theirs(n, l, step, sources)
 		got := scaling.Decide(o, seen, now)
-		fmt.Fprintf(&told, "%8s  %d replicas, %d pods, %d ready, %v: %s: %d %s, leda %d %s\n",
-			step.At, replicas, step.Status, step.Ready, values, want.told, want.replicas, want.reason, got.To, got.Reason)
+		fmt.Fprintf(&told, "%8s  %v%d replicas, %d pods, %d ready, %v: %s: %d %s, leda %d %s\n",
+			step.At, l.Change, replicas, step.Status, step.Ready, values, want.told, want.replicas, want.reason, got.To, got.Reason)
 		if got.To != want.replicas || got.Reason != want.reason {
 			return told.String()
 		}
@@ -165,7 +176,10 @@ func playDirect(t *testing.T, n scenario) (difference string) {
 		// shrinks to the size that it found.)
 		now := time.Now()
 		known := scaling.Memory{Since: now.Add(-24 * time.Hour), Latest: scaling.Recommendation{Replicas: n.Start, At: now}}
-		difference = play(t, n, known, func(_ look, s Step) answer {
+		difference = play(t, n, known, func(_ scenario, _ look, s Step, sources []Source) answer {
+			for _, source := range sources {
+				s.Metrics = append(s.Metrics, Metric{source.Value.MilliValue(), source.Err})
+			}
 			o := a.Sync(s)
 			return answer{o.Replicas, o.reason(s.Replicas, spec), fmt.Sprintf("HPA %+v", o)}
 		})
@@ -173,31 +187,59 @@ func playDirect(t *testing.T, n scenario) (difference string) {
 	return difference
 }
 
-// playKEDA plays a scenario to policy keda and to KEDA's executor and the HPA, each when it is due.
+// playKEDA plays a scenario to policy keda and to KEDA and the HPA, each when it is due.
 func playKEDA(t *testing.T, n scenario) (difference string) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(n.Epoch)
 		_, object, spec := n.parse(t)
 		a := New(t, spec)
-		e := NewExecutor(object, a)
+		k, err := NewHandler(object, n.metrics(), a)
+		if err != nil {
+			t.Fatalf("KEDA refuses this ScaledObject: %v", err)
+		}
 		now := time.Now()
 		var polled, synced time.Duration
-		difference = play(t, n, scaling.Memory{Since: now, Created: now}, func(l look, s Step) answer {
-			loops := loops{from: s.Replicas}
-			if first := a.syncs == 0; first || s.At-polled >= time.Duration(n.Polling)*time.Second {
-				time.Sleep(time.Until(now.Add(s.At)))
-				active, failed := false, false
-				for i, v := range l.Values {
-					failed = failed || v == nil
-					active = active || v != nil && *v > n.Triggers[i].Activation
+		anew, paused, pausedAt := true, false, ""
+		difference = play(t, n, scaling.Memory{Since: now, Created: now}, func(n scenario, l look, s Step, sources []Source) answer {
+			if l.Change != nil {
+				_, object, spec = n.parse(t)
+				if err := k.Change(object, n.metrics()); err != nil {
+					t.Fatalf("KEDA refuses this ScaledObject: %v", err)
 				}
-				v := e.Run(t.Context(), s.Replicas, active, failed)
+				// controllers/keda/scaledobject_controller.go reconcileScaledObject, v2.21.
+				switch was := paused; {
+				case object.NeedToBePausedByAnnotation():
+					if paused = true; !was {
+						a.Delete()
+					}
+					count := n.Annotations[kedav1alpha1.PausedReplicasAnnotation]
+					if set, err := object.GetPausedReplicaCount(); err == nil && set != nil && count != pausedAt {
+						s.Replicas = *set
+					}
+					pausedAt = count
+				case was:
+					a.Create(t, spec)
+					anew, paused, pausedAt = true, false, ""
+				default:
+					a.Change(t, spec)
+				}
+			}
+			if paused {
+				return answer{s.Replicas, scaling.ScaledObjectPaused, "paused"}
+			}
+			loops := loops{from: s.Replicas}
+			if anew || s.At-polled >= time.Duration(n.Polling)*time.Second {
+				time.Sleep(time.Until(now.Add(s.At)))
+				v := k.Poll(t.Context(), s, sources)
 				loops.keda, s.Replicas, polled = &v, v.Replicas, s.At
 			}
-			if first := a.syncs == 0; first || s.At-synced >= syncPeriod {
+			if anew || s.At-synced >= syncPeriod {
+				s.Metrics = k.Metrics(t.Context(), s, sources)
 				o := a.Sync(s)
 				loops.hpa, loops.synced, s.Replicas, synced = &o, s.Replicas, o.Replicas, s.At
 			}
+			anew = false
 			return answer{s.Replicas, loops.reason(n, spec), loops.String()}
 		})
 	})
@@ -207,12 +249,12 @@ func playKEDA(t *testing.T, n scenario) (difference string) {
 // stored is m as it comes back from where it was stored.
 func stored(t *testing.T, m scaling.Memory) scaling.Memory {
 	t.Helper()
-	text, err := json.Marshal(m)
+	text, _, err := m.Text(64 << 10)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var back scaling.Memory
-	if err := json.Unmarshal(text, &back); err != nil {
+	back, err := scaling.ParseMemory(text)
+	if err != nil {
 		t.Fatal(err)
 	}
 	return back

@@ -68,6 +68,19 @@ func (e *edges) changed() {
 	e.handler.OnUpdate(old, h)
 }
 
+// deleted is the watch event of a HorizontalPodAutoscaler that is gone, and the sync that was still to
+// come: it finds nothing, and the controller forgets.
+func (e *edges) deleted() {
+	old := e.stored()
+	if err := e.cached.Delete(old); err != nil {
+		panic(err)
+	}
+	e.handler.OnDelete(old)
+	h := old.DeepCopy()
+	h.Generation++
+	e.handler.OnUpdate(old, h)
+}
+
 // revised gives h a resourceVersion of its own: the controller waits until it can read what it wrote.
 func revised(h *autoscalingv2.HorizontalPodAutoscaler) *autoscalingv2.HorizontalPodAutoscaler {
 	version, err := strconv.Atoi(h.ResourceVersion)

@@ -85,6 +85,8 @@ func (v Verdict) reason(found int32, n scenario) scaling.Reason {
 	switch {
 	case v.Ready == "TriggerError", v.Ready == "PartialTriggerError":
 		return scaling.Reason(v.Ready)
+	case active == scaling.ScalerNotActive && v.Failed && n.Fallback != nil && n.Fallback.Replicas != 0:
+		return scaling.TriggerError
 	case active == scaling.ScalerActive && n.pauses(outwards) && (found == 0 || idle && found < low):
 		return scaling.ScaledObjectPaused
 	case active == scaling.ScalerNotActive && n.pauses(inwards) && (idle && found > *n.Idle || !idle && found > 0 && low == 0):
