@@ -3,11 +3,14 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
+	"os/signal"
+	"syscall"
+	"time"
 	_ "time/tzdata" // cron triggers name time zones, which not every machine has
 
 	"github.com/leda-autoscaler/leda/scaling"
@@ -32,36 +35,39 @@ leda VERB -h shows an example.
 `
 
 func main() {
-	os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := console{os.Stdin, os.Stdout, os.Stderr, os.Getenv, time.Now}.run(ctx, os.Args[1:])
+	cancel()
+	os.Exit(code)
 }
 
-func run(args []string, in io.Reader, out, problems io.Writer) int {
+func (c console) run(ctx context.Context, args []string) int {
 	if len(args) == 0 {
-		fmt.Fprint(problems, usage)
+		fmt.Fprint(c.problems, usage)
 		return exitBadInput
 	}
 	verb, args := args[0], args[1:]
 	switch verb {
 	case "validate":
-		return validate(args, in, out, problems)
+		return c.validate(args)
 	case "rbac":
-		return rbac(args, in, out, problems)
+		return c.rbac(args)
 	case "simulate":
-		return simulate(args, in, out, problems)
+		return c.simulate(ctx, args)
 	case "-h", "-help", "--help", "help":
-		fmt.Fprint(out, usage)
+		fmt.Fprint(c.out, usage)
 		return exitFine
 	}
-	fmt.Fprintf(problems, "leda: there is no verb %q\n\n%s", verb, usage)
+	fmt.Fprintf(c.problems, "leda: there is no verb %q\n\n%s", verb, usage)
 	return exitBadInput
 }
 
 // verbFlags is the flag set of a verb whose help is text.
-func verbFlags(verb, text string, problems io.Writer) *flag.FlagSet {
+func (c console) verbFlags(verb, text string) *flag.FlagSet {
 	flags := flag.NewFlagSet(verb, flag.ContinueOnError)
-	flags.SetOutput(problems)
+	flags.SetOutput(c.problems)
 	flags.Usage = func() {
-		fmt.Fprint(problems, text)
+		fmt.Fprint(c.problems, text)
 		flags.PrintDefaults()
 	}
 	return flags
@@ -79,15 +85,15 @@ func parseFlags(flags *flag.FlagSet, args []string) (rest []string, code int, ok
 }
 
 // manifests reads and checks what the arguments name, and prints every problem.
-func manifests(args []string, in io.Reader, problems io.Writer) (scaling.Manifests, bool) {
-	files, err := readFiles(args, in)
+func (c console) manifests(args []string) (scaling.Manifests, bool) {
+	files, err := readFiles(args, c.in)
 	if err != nil {
-		fmt.Fprintln(problems, err)
+		fmt.Fprintln(c.problems, err)
 		return scaling.Manifests{}, false
 	}
 	parsed, err := scaling.Parse(files...)
 	if err != nil {
-		fmt.Fprintln(problems, err)
+		fmt.Fprintln(c.problems, err)
 		return scaling.Manifests{}, false
 	}
 	return parsed, true

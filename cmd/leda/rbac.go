@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 
 	"github.com/leda-autoscaler/leda/kube"
 )
@@ -13,24 +12,24 @@ const rbacHelp = `leda rbac [FILE…]: the Kubernetes rights these ScaledObjects
 
 `
 
-func rbac(args []string, in io.Reader, out, problems io.Writer) int {
-	flags := verbFlags("rbac", rbacHelp, problems)
+func (c console) rbac(args []string) int {
+	flags := c.verbFlags("rbac", rbacHelp)
 	group := flags.String("group", kube.Group, "the Kubernetes group that the access entry maps the function's role to")
 	rest, code, ok := parseFlags(flags, args)
 	if !ok {
 		return code
 	}
-	parsed, ok := manifests(rest, in, problems)
+	parsed, ok := c.manifests(rest)
 	if !ok {
 		return exitBadInput
 	}
 	manifest, err := kube.RBAC(parsed.ScaledObjects, *group)
 	if err != nil {
-		fmt.Fprintln(problems, err)
+		fmt.Fprintln(c.problems, err)
 		return exitNotInOrder
 	}
-	if _, err := out.Write(manifest); err != nil {
-		fmt.Fprintln(problems, err)
+	if _, err := c.out.Write(manifest); err != nil {
+		fmt.Fprintln(c.problems, err)
 		return exitNotInOrder
 	}
 	return exitFine

@@ -41,9 +41,9 @@ func TestRateClosesTheLoop(t *testing.T) {
 	two := object("", `  minReplicaCount: 2
   maxReplicaCount: 2
   triggers:
-  - {type: aws-sqs-queue, metadata: {queueURL: a, awsRegion: r}}
-  - {type: aws-sqs-queue, metadata: {queueURL: b, awsRegion: r}}
-  - {type: aws-cloudwatch, metadata: {awsRegion: r, expression: x, targetMetricValue: '1', minMetricValue: '0'}}
+  - {type: aws-sqs-queue, metadata: {queueURL: a, awsRegion: eu-west-1}}
+  - {type: aws-sqs-queue, metadata: {queueURL: b, awsRegion: eu-west-1}}
+  - {type: aws-cloudwatch, metadata: {awsRegion: eu-west-1, expression: x, targetMetricValue: '1', minMetricValue: '0'}}
 `)
 	for _, row := range []struct {
 		rule, manifest, series string
@@ -88,7 +88,7 @@ func TestTooManyLooksAreRefused(t *testing.T) {
 
 func TestTotals(t *testing.T) {
 	manifest := object("", "  minReplicaCount: 1\n  maxReplicaCount: 3\n"+oneQueue)
-	o, ok := oneObject("-", strings.NewReader(manifest), nil)
+	o, ok := console{in: strings.NewReader(manifest)}.oneObject("-")
 	if !ok {
 		t.Fatal("the ScaledObject is not read")
 	}

@@ -255,6 +255,9 @@ func model(asked *simulateFlags) []string {
 		"By the next look the workload has reached the size that was decided: starting a pod takes no longer than that.",
 		"Totals count each look for the time until the next one.",
 	}
+	if asked.queues != "" {
+		lines = append(lines, "The series is CloudWatch's: each period's maximum of an approximate count, of visible messages and those in flight or delayed as the trigger counts them, or with -rate the messages sent. A gap of 15 minutes or more counts as an idle queue, a shorter one as failed readings.")
+	}
 	if asked.rate > 0 {
 		return append(lines,
 			fmt.Sprintf("A model closes the loop (-rate): the series gives the messages that arrive; they arrive evenly between rows, and each replica finishes %v messages a second while there are any.", asked.rate),

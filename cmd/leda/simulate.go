@@ -3,6 +3,8 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"cmp"
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -30,6 +32,15 @@ look that asked for it.
 
   leda simulate -f scaledobjects/orders.yaml -rate 0.5 -every 15s arrivals.csv
 
+With -from-cloudwatch the series is the queue's own history, in the trigger's region, fetched with your AWS
+credentials (right: cloudwatch:GetMetricData): each minute's maximum of the messages visible, plus those in
+flight and delayed where the trigger counts them; with -rate, each minute's NumberOfMessagesSent. CloudWatch
+keeps minutes for 15 days; further back it is 5 minutes, beyond 63 days an hour. SQS counts are approximate,
+and a queue that nobody has used for six hours has none: that is taken for no messages, though CloudWatch
+may take 15 minutes to notice the first one after it.
+
+  leda simulate -f scaledobjects/orders.yaml -from-cloudwatch orders -since 14d -vs keda -o html > fortnight.html
+
 `
 
 // simulateFlags are what leda simulate is asked for.
@@ -40,6 +51,12 @@ type simulateFlags struct {
 	format               string
 	rate                 float64
 	every                time.Duration
+
+	queues string // whose history is fetched; empty for none
+	since  string
+
+	begin time.Time     // from, read
+	span  time.Duration // since, read
 }
 
 func (s *simulateFlags) register(flags *flag.FlagSet) {
@@ -47,21 +64,34 @@ func (s *simulateFlags) register(flags *flag.FlagSet) {
 	flags.StringVar(&s.policy, "policy", "", "direct or keda (default: what the ScaledObject's annotation says, else direct)")
 	flags.StringVar(&s.versus, "vs", "", "compare with: direct, keda, or the file of another ScaledObject (-o html or table)")
 	flags.IntVar(&s.replicas, "replicas", -1, "the size before the first row (default: minReplicaCount, at least 1)")
-	flags.StringVar(&s.from, "from", "2026-01-05T00:00:00Z", "when the series begins and the ScaledObject was made")
+	flags.StringVar(&s.from, "from", "", "when the series begins and the ScaledObject was made (default 2026-01-05T00:00:00Z)")
 	flags.StringVar(&s.format, "o", "table", "table, json, csv or html")
 	flags.Float64Var(&s.rate, "rate", 0, "messages that a replica finishes in a second; a queue's column then counts arrivals")
-	flags.DurationVar(&s.every, "every", 0, "look this often between rows too, such as 15s (default: at rows only)")
+	flags.DurationVar(&s.every, "every", 0, "look this often between rows too, such as 15s (default: at rows only; 15s with -from-cloudwatch)")
+	flags.StringVar(&s.queues, "from-cloudwatch", "", "fetch the series: the name of the queue, or names separated by commas, one for each aws-sqs-queue trigger")
+	flags.StringVar(&s.since, "since", "14d", "with -from-cloudwatch: how far back, such as 12h or 14d")
 }
 
 // problem is what is wrong with the flags; empty when nothing is.
 func (s *simulateFlags) problem(series []string) string {
+	var err error
+	if s.begin, err = time.Parse(time.RFC3339, cmp.Or(s.from, "2026-01-05T00:00:00Z")); err != nil {
+		return fmt.Sprintf("-from must be RFC 3339 such as 2026-01-05T00:00:00Z, got %q", s.from)
+	}
+	s.begin = s.begin.UTC()
 	switch {
 	case s.file == "":
 		return "-f is required: the file of the ScaledObject; leda simulate -h shows an example"
+	case s.queues != "":
+		if problem := s.historyProblem(series); problem != "" {
+			return problem
+		}
 	case len(series) != 1:
 		return fmt.Sprintf("must be given one series, after the flags, got %d; leda simulate -h shows an example", len(series))
 	case s.file == "-" && series[0] == "-" || s.versus == "-":
 		return "only one of -f, -vs and the series can be standard input, and -vs cannot"
+	}
+	switch {
 	case !slices.Contains([]string{"", string(scaling.PolicyDirect), string(scaling.PolicyKEDA)}, s.policy):
 		return fmt.Sprintf("-policy must be direct or keda, got %q", s.policy)
 	case !slices.Contains([]string{"table", "json", "csv", "html"}, s.format):
@@ -78,57 +108,69 @@ func (s *simulateFlags) problem(series []string) string {
 	return ""
 }
 
-func simulate(args []string, in io.Reader, out, problems io.Writer) int {
-	flags := verbFlags("simulate", simulateHelp, problems)
+func (c console) simulate(ctx context.Context, args []string) int {
+	flags := c.verbFlags("simulate", simulateHelp)
 	var asked simulateFlags
 	asked.register(flags)
 	rest, code, ok := parseFlags(flags, args)
 	if !ok {
 		return code
 	}
-	refuse := func(format string, args ...any) int {
-		fmt.Fprintf(problems, "leda simulate: "+format+"\n", args...)
+	refuse := func(problem string) int {
+		fmt.Fprintf(c.problems, "leda simulate: %s\n", problem)
 		return exitBadInput
 	}
 	if problem := asked.problem(rest); problem != "" {
-		return refuse("%s", problem)
+		return refuse(problem)
 	}
-	begin, err := time.Parse(time.RFC3339, asked.from)
-	if err != nil {
-		return refuse("-from must be RFC 3339 such as 2026-01-05T00:00:00Z, got %q", asked.from)
-	}
-	runs, ok := asked.objects(in, problems)
+	runs, ok := c.objects(&asked)
 	if !ok {
 		return exitBadInput
 	}
-	name, data, err := readAll(rest[0], in)
-	if err != nil {
-		fmt.Fprintln(problems, err)
-		return exitBadInput
+	var name string
+	if asked.queues != "" {
+		name, code = c.fetch(ctx, &asked, runs)
+	} else {
+		name, code = c.readSeries(rest[0], &asked, runs)
+	}
+	if code != exitFine {
+		return code
 	}
 	for i := range runs {
-		s := series{name: name, from: begin.UTC(), object: runs[i].object}
-		if len(runs) > 1 {
-			s.other = runs[1-i].object
-		}
-		rows := s.read(bytes.NewReader(data))
-		for _, p := range s.problems {
-			fmt.Fprintln(problems, p)
-		}
-		if len(s.problems) > 0 {
-			return exitBadInput
-		}
-		runs[i].simulation = simulation{runs[i].object, rows, s.from, int32(asked.replicas), asked.every, asked.rate}
+		runs[i].replicas, runs[i].every, runs[i].rate = int32(asked.replicas), asked.every, asked.rate
 		if n := runs[i].looks(); n > mostLooks {
-			return refuse("-every %v makes %d looks of this series, and %d are the most: choose a longer one", asked.every, n, mostLooks)
+			return refuse(fmt.Sprintf("-every %v makes %d looks of this series, and %d are the most: choose a longer one", asked.every, n, mostLooks))
 		}
 	}
-	buffered := bufio.NewWriterSize(out, 1<<16)
+	buffered := bufio.NewWriterSize(c.out, 1<<16)
 	if err := errors.Join(asked.print(name, runs, buffered), buffered.Flush()); err != nil {
-		fmt.Fprintln(problems, err)
+		fmt.Fprintln(c.problems, err)
 		return exitNotInOrder
 	}
 	return exitFine
+}
+
+// readSeries gives each simulation the rows of the file; what its problems are is printed.
+func (c console) readSeries(file string, asked *simulateFlags, runs []labelled) (name string, code int) {
+	name, data, err := readAll(file, c.in)
+	if err != nil {
+		fmt.Fprintln(c.problems, err)
+		return "", exitBadInput
+	}
+	for i := range runs {
+		s := series{name: name, from: asked.begin, object: runs[i].object}
+		if len(runs) > 1 {
+			s.other = runs[1-i].object
+		}
+		runs[i].rows, runs[i].created = s.read(bytes.NewReader(data)), asked.begin
+		for _, p := range s.problems {
+			fmt.Fprintln(c.problems, p)
+		}
+		if len(s.problems) > 0 {
+			return "", exitBadInput
+		}
+	}
+	return name, exitFine
 }
 
 // labelled is a simulation with what sets it apart from the one that it is compared with.
@@ -138,8 +180,8 @@ type labelled struct {
 }
 
 // objects are the ScaledObject to simulate and, with -vs, the one to compare it with.
-func (s *simulateFlags) objects(in io.Reader, problems io.Writer) ([]labelled, bool) {
-	object, ok := oneObject(s.file, in, problems)
+func (c console) objects(s *simulateFlags) ([]labelled, bool) {
+	object, ok := c.oneObject(s.file)
 	if !ok {
 		return nil, false
 	}
@@ -155,7 +197,7 @@ func (s *simulateFlags) objects(in io.Reader, problems io.Writer) ([]labelled, b
 		other.Policy = policy
 		return []labelled{first, {simulation{object: &other}, "policy " + s.versus}}, true
 	}
-	other, ok := oneObject(s.versus, in, problems)
+	other, ok := c.oneObject(s.versus)
 	if !ok {
 		return nil, false
 	}
@@ -179,19 +221,19 @@ func (s *simulateFlags) print(series string, runs []labelled, out io.Writer) err
 }
 
 // oneObject reads the ScaledObject to be simulated. Credentials do not matter: nothing is read with them.
-func oneObject(file string, in io.Reader, problems io.Writer) (*scaling.ScaledObject, bool) {
-	files, err := readFiles([]string{file}, in)
+func (c console) oneObject(file string) (*scaling.ScaledObject, bool) {
+	files, err := readFiles([]string{file}, c.in)
 	if err != nil {
-		fmt.Fprintln(problems, err)
+		fmt.Fprintln(c.problems, err)
 		return nil, false
 	}
 	parsed, err := scaling.ParseWithoutCredentials(files...)
 	if err != nil {
-		fmt.Fprintln(problems, err)
+		fmt.Fprintln(c.problems, err)
 		return nil, false
 	}
 	if n := len(parsed.ScaledObjects); n != 1 {
-		fmt.Fprintf(problems, "%s: must hold one ScaledObject to simulate, got %d\n", file, n)
+		fmt.Fprintf(c.problems, "%s: must hold one ScaledObject to simulate, got %d\n", file, n)
 		return nil, false
 	}
 	return &parsed.ScaledObjects[0], true
