@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/term"
@@ -53,4 +54,32 @@ func (c console) progress(what func() string) (done func()) {
 		}
 	}()
 	return func() { close(stop); <-stopped }
+}
+
+// painter colours text on a terminal, and leaves it as it is elsewhere.
+type painter bool
+
+func (c console) painter() painter { return painter(c.colour()) }
+
+func (p painter) red(text string) string    { return p.paint("31", text) }
+func (p painter) green(text string) string  { return p.paint("32", text) }
+func (p painter) yellow(text string) string { return p.paint("33", text) }
+func (p painter) bold(text string) string   { return p.paint("1", text) }
+
+func (p painter) paint(code, text string) string {
+	if !p {
+		return text
+	}
+	return "\033[" + code + "m" + text + "\033[0m"
+}
+
+// printWrapped prints text within 80 columns, each line behind the indent.
+func (c console) printWrapped(indent, text string) {
+	if rest, ok := strings.CutPrefix(text, "\n"); ok {
+		fmt.Fprintln(c.out)
+		text = rest
+	}
+	for _, line := range wrap(text, columns-len(indent)) {
+		fmt.Fprintln(c.out, indent+line)
+	}
 }

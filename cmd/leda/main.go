@@ -1,5 +1,5 @@
 // Command leda is the command line: it tells whether ScaledObjects are something Leda would run, which
-// Kubernetes rights they need, and what sizes they would have come to.
+// Kubernetes rights they need, what sizes they would have come to, and how a deployment is doing.
 package main
 
 import (
@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 	_ "time/tzdata" // cron triggers name time zones, which not every machine has
@@ -23,16 +24,39 @@ const (
 	exitBadInput   = 2
 )
 
-const usage = `leda scales Kubernetes workloads on EKS from the depth of SQS queues, as KEDA's ScaledObjects say.
+// verb is one thing that the command line does.
+type verb struct {
+	name, args, does string
+	// flags are for the shell's completion; run registers its own.
+	flags func(*flag.FlagSet)
+	run   func(console, context.Context, []string) int
+}
 
-  leda validate [FILE…]   is this ScaledObject something Leda would run?
-  leda rbac [FILE…]       the Kubernetes rights these ScaledObjects need, for kubectl apply -f -
-  leda simulate -f FILE SERIES.csv
-                          replay a series of readings through the policy
+func verbs() []verb {
+	none := func(*flag.FlagSet) {}
+	return []verb{
+		{"validate", "[FILE…]", "is this ScaledObject something Leda would run?", none, console.validate},
+		{"rbac", "[FILE…]", "the Kubernetes rights these ScaledObjects need, for kubectl apply -f -", new(rbacFlags).register, console.rbac},
+		{"simulate", "-f FILE SERIES.csv", "replay a series of readings through the policy", new(simulateFlags).register, console.simulate},
+		{"explain", "NAMESPACE/NAME…", "what the deployed function makes of it now, and why", new(deployment).register, console.explain},
+		{"status", "", "every target's size, reason and last change", new(statusFlags).register, console.status},
+		{"doctor", "[FILE…]", "is the deployment in order? what mends it?", new(doctorFlags).register, console.doctor},
+		{"completion", "bash|zsh|fish", "a script that completes these verbs in your shell", none, console.completion},
+	}
+}
 
+func usage() string {
+	var text strings.Builder
+	text.WriteString("leda scales Kubernetes workloads on EKS from the depth of SQS queues, as KEDA's ScaledObjects say.\n\n")
+	for _, v := range verbs() {
+		fmt.Fprintf(&text, "  leda %-27s  %s\n", strings.TrimSpace(v.name+" "+v.args), v.does)
+	}
+	text.WriteString(`
 A FILE is YAML or JSON, a folder, or - for standard input; without one it is the folder scaledobjects.
 leda VERB -h shows an example.
-`
+`)
+	return text.String()
+}
 
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -43,22 +67,20 @@ func main() {
 
 func (c console) run(ctx context.Context, args []string) int {
 	if len(args) == 0 {
-		fmt.Fprint(c.problems, usage)
+		fmt.Fprint(c.problems, usage())
 		return exitBadInput
 	}
-	verb, args := args[0], args[1:]
-	switch verb {
-	case "validate":
-		return c.validate(args)
-	case "rbac":
-		return c.rbac(args)
-	case "simulate":
-		return c.simulate(ctx, args)
+	switch args[0] {
 	case "-h", "-help", "--help", "help":
-		fmt.Fprint(c.out, usage)
+		fmt.Fprint(c.out, usage())
 		return exitFine
 	}
-	fmt.Fprintf(c.problems, "leda: there is no verb %q\n\n%s", verb, usage)
+	for _, v := range verbs() {
+		if v.name == args[0] {
+			return v.run(c, ctx, args[1:])
+		}
+	}
+	fmt.Fprintf(c.problems, "leda: there is no verb %q\n\n%s", args[0], usage())
 	return exitBadInput
 }
 

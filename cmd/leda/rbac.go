@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"flag"
 	"fmt"
 
 	"github.com/leda-autoscaler/leda/kube"
@@ -12,9 +14,16 @@ const rbacHelp = `leda rbac [FILE…]: the Kubernetes rights these ScaledObjects
 
 `
 
-func (c console) rbac(args []string) int {
+type rbacFlags struct{ group string }
+
+func (r *rbacFlags) register(flags *flag.FlagSet) {
+	flags.StringVar(&r.group, "group", kube.Group, "the Kubernetes group that the access entry maps the function's role to")
+}
+
+func (c console) rbac(_ context.Context, args []string) int {
 	flags := c.verbFlags("rbac", rbacHelp)
-	group := flags.String("group", kube.Group, "the Kubernetes group that the access entry maps the function's role to")
+	var asked rbacFlags
+	asked.register(flags)
 	rest, code, ok := parseFlags(flags, args)
 	if !ok {
 		return code
@@ -23,7 +32,7 @@ func (c console) rbac(args []string) int {
 	if !ok {
 		return exitBadInput
 	}
-	manifest, err := kube.RBAC(parsed.ScaledObjects, *group)
+	manifest, err := kube.RBAC(parsed.ScaledObjects, asked.group)
 	if err != nil {
 		fmt.Fprintln(c.problems, err)
 		return exitNotInOrder

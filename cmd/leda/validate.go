@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/leda-autoscaler/leda/scaling"
@@ -14,7 +15,7 @@ Exit status 0 fine, 2 not.
   kubectl get scaledobjects,triggerauthentications,clustertriggerauthentications -A -o yaml | leda validate -
 `
 
-func (c console) validate(args []string) int {
+func (c console) validate(_ context.Context, args []string) int {
 	rest, code, ok := parseFlags(c.verbFlags("validate", validateHelp), args)
 	if !ok {
 		return code
