@@ -261,7 +261,7 @@ func model(asked *simulateFlags) []string {
 	if asked.rate > 0 {
 		return append(lines,
 			fmt.Sprintf("A model closes the loop (-rate): the series gives the messages that arrive; they arrive evenly between rows, and each replica finishes %v messages a second while there are any.", asked.rate),
-			"Several queues share the replicas by what is in them. A message counts until it is finished. Real workers are neither as even nor as ready as this.")
+			"Several queues share the replicas by what is in them. Messages flow like water: a queue that its replicas keep empty shows none in flight, where SQS would count those in hand. Real workers are neither as even nor as ready as this.")
 	}
 	return append(lines, "The queue's depth is what the series says, whatever the size: more or fewer replicas do not change it here. With -rate they do.")
 }

@@ -28,7 +28,7 @@ or s0, s1, … by position; an empty cell is a failed reading; cron needs none),
 With -rate the loop is closed, by a model: a queue's column is then not its depth but the messages that have
 arrived since the row above; they arrive evenly over that time, each replica finishes -rate messages a second
 while there are any, and several queues share the replicas by what is in them. A new replica works from the
-look that asked for it.
+look that asked for it. Messages flow like water: a queue that is kept empty shows none in flight.
 
   leda simulate -f scaledobjects/orders.yaml -rate 0.5 -every 15s arrivals.csv
 

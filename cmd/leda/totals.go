@@ -146,7 +146,7 @@ func (t *totals) lines() []total {
 	if t.rate > 0 && t.arrived > 0 {
 		lines = append(lines,
 			newTotal("Messages left", fmt.Sprintf("at the end, of %s that arrived", grouped(t.arrived)), t.messagesNow, grouped),
-			newTotal("Mean wait", "from a message's arrival to its end, by Little's law: messages waited / arrived", 60*t.messages/t.arrived, duration))
+			newTotal("Mean wait", "of a message in the queue, its own work apart: messages waited / arrived (Little's law)", 60*t.messages/t.arrived, duration))
 	}
 	return lines
 }
