@@ -27,6 +27,7 @@ down: ## stop it
 .PHONY: test
 test: prerequisites ## run every test, those on the local stack too (-short leaves them out)
 	@$(if $(race),,echo 'no C compiler: tests run without the race detector')
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || echo 'NO CHROMIUM: the report of leda simulate -o html is not tested in a browser (apt install chromium)'
 	@go run ./integration/local prepare
 	go test -timeout 30m $(flags) $(race) $(raced)
 	go test $(flags) ./infra/...

@@ -2,10 +2,13 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const good = `
@@ -16,6 +19,12 @@ spec:
   scaleTargetRef: {name: orders}
   triggers: [{type: aws-sqs-queue, useCachedMetrics: true, metadata: {queueURL: orders, awsRegion: eu-west-1, identityOwner: operator}}]
 `
+
+// run is the command line as it was typed at a fixed time, without anybody's environment.
+func run(args []string, in io.Reader, out, problems io.Writer) int {
+	now := time.Date(2026, time.March, 1, 12, 0, 30, 0, time.UTC)
+	return console{in, out, problems, func(string) string { return "" }, func() time.Time { return now }}.run(context.Background(), args)
+}
 
 func TestCommandLine(t *testing.T) {
 	folder := t.TempDir()

@@ -1,8 +1,9 @@
 package main
 
 import (
+	"context"
+	"flag"
 	"fmt"
-	"io"
 
 	"github.com/leda-autoscaler/leda/kube"
 	"github.com/leda-autoscaler/leda/scaling"
@@ -14,26 +15,33 @@ const rbacHelp = `leda rbac [FILE…]: the Kubernetes rights these ScaledObjects
 
 `
 
-func rbac(args []string, in io.Reader, out, problems io.Writer) int {
-	flags := verbFlags("rbac", rbacHelp, problems)
-	group := flags.String("group", kube.Group, "the Kubernetes group that the access entry maps the function's role to")
-	clusterObjects := flags.String("cluster-objects", scaling.DefaultClusterObjectNamespace,
+type rbacFlags struct{ group, clusterObjects string }
+
+func (r *rbacFlags) register(flags *flag.FlagSet) {
+	flags.StringVar(&r.group, "group", kube.Group, "the Kubernetes group that the access entry maps the function's role to")
+	flags.StringVar(&r.clusterObjects, "cluster-objects", scaling.DefaultClusterObjectNamespace,
 		"the namespace of the Secrets and ConfigMaps that ClusterTriggerAuthentications refer to")
+}
+
+func (c console) rbac(_ context.Context, args []string) int {
+	flags := c.verbFlags("rbac", rbacHelp)
+	var asked rbacFlags
+	asked.register(flags)
 	rest, code, ok := parseFlags(flags, args)
 	if !ok {
 		return code
 	}
-	parsed, ok := manifests(rest, in, problems)
+	parsed, ok := c.manifests(rest)
 	if !ok {
 		return exitBadInput
 	}
-	manifest, err := kube.RBAC(parsed.ScaledObjects, *group, *clusterObjects)
+	manifest, err := kube.RBAC(parsed.ScaledObjects, asked.group, asked.clusterObjects)
 	if err != nil {
-		fmt.Fprintln(problems, err)
+		fmt.Fprintln(c.problems, err)
 		return exitNotInOrder
 	}
-	if _, err := out.Write(manifest); err != nil {
-		fmt.Fprintln(problems, err)
+	if _, err := c.out.Write(manifest); err != nil {
+		fmt.Fprintln(c.problems, err)
 		return exitNotInOrder
 	}
 	return exitFine

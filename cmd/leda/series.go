@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ type series struct {
 	name     string
 	from     time.Time
 	object   *scaling.ScaledObject
+	other    *scaling.ScaledObject // may have columns of its own; nil for none
 	columns  []column
 	problems []string
 }
@@ -124,6 +126,7 @@ func (s *series) readHeader(header []string) {
 		case seen[name]:
 			s.problem("column %q is there twice", name)
 		case strings.Contains(own, " "+name+" ") && name != "":
+		case !isTrigger && s.other != nil && slices.Contains(ids(s.other), name):
 		case !isTrigger:
 			s.problem("column %q is neither time, replicas, ready nor a trigger (%s)", name, strings.Join(ids(s.object), ", "))
 		case s.object.Triggers[trigger].Type == scaling.TypeCron:

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 )
 
 // object is a ScaledObject with target 1 whose metadata and spec get more fields.
@@ -77,8 +78,13 @@ func TestSimulateTableAndCSV(t *testing.T) {
 	}
 	_, out, _ = leda(t, object("", oneQueue), series)
 	lines := strings.Split(out, "\n")
-	if len(lines) != 5 || !strings.HasPrefix(lines[0], "TIME") || !strings.HasSuffix(lines[2], "s0: 11 / 5 a replica = 2.2 → 3; within 1…100: 1 → 3") {
+	if len(lines) != 6 || !strings.HasPrefix(lines[0], "TIME") || !strings.HasSuffix(lines[2], "  3  s0: 11 / 5 a replica = 2.2 → 3; within 1…100: 1 → 3") {
 		t.Errorf("got\n%s", out)
+	}
+	for _, line := range lines {
+		if n := utf8.RuneCountInString(line); n > 82 { // with a fraction of a second, 2 more
+			t.Errorf("%d columns: %s", n, line)
+		}
 	}
 }
 
@@ -153,13 +159,18 @@ func TestSimulateRefusesBadUsage(t *testing.T) {
 		want  string
 	}{
 		{[]string{"-policy", "hpa"}, "leda simulate: -policy must be direct or keda"},
-		{[]string{"-o", "html"}, "leda simulate: -o must be table, json or csv"},
+		{[]string{"-o", "xml"}, "leda simulate: -o must be table, json, csv or html"},
+		{[]string{"-o", "json", "-vs", "keda"}, "leda simulate: -vs needs -o html or table"},
+		{[]string{"-rate", "-1"}, "leda simulate: -rate must be messages a second"},
+		{[]string{"-rate", "NaN"}, "leda simulate: -rate must be messages a second"},
+		{[]string{"-every", "-1s"}, "leda simulate: -every must be a duration"},
+		{[]string{"-vs", "-"}, "leda simulate: only one of -f"},
 		{[]string{"-from", "yesterday"}, "leda simulate: -from must be RFC 3339"},
 		{[]string{"-replicas", "-2"}, "leda simulate: -replicas must be from 0"},
 		{[]string{"-replicas", "2147483648"}, "leda simulate: -replicas must be from 0"},
 		{[]string{"one.csv"}, "leda simulate: must be given one series"},
 		{[]string{"-f", ""}, "leda simulate: -f is required"},
-		{[]string{"-f", "-"}, "leda simulate: -f and the series cannot both"},
+		{[]string{"-f", "-"}, "leda simulate: only one of -f"},
 	} {
 		if code, out, problems := leda(t, object("", oneQueue), "", row.flags...); code != exitBadInput || out != "" || !strings.HasPrefix(problems, row.want) {
 			t.Errorf("%q: exit %d, out %q, problems %q, want %q", row.flags, code, out, problems, row.want)

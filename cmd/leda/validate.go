@@ -1,8 +1,8 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"io"
 )
 
 const validateHelp = `leda validate [FILE…]: is this ScaledObject something Leda would run?
@@ -13,20 +13,20 @@ Exit status 0 fine, 2 not.
   kubectl get scaledobjects,triggerauthentications,clustertriggerauthentications -A -o yaml | leda validate -
 `
 
-func validate(args []string, in io.Reader, out, problems io.Writer) int {
-	rest, code, ok := parseFlags(verbFlags("validate", validateHelp, problems), args)
+func (c console) validate(_ context.Context, args []string) int {
+	rest, code, ok := parseFlags(c.verbFlags("validate", validateHelp), args)
 	if !ok {
 		return code
 	}
-	parsed, ok := manifests(rest, in, problems)
+	parsed, ok := c.manifests(rest)
 	if !ok {
 		return exitBadInput
 	}
 	for _, note := range parsed.Notes {
-		fmt.Fprintf(out, "note: %s\n", note)
+		fmt.Fprintf(c.out, "note: %s\n", note)
 	}
 	for _, o := range parsed.ScaledObjects {
-		fmt.Fprintf(out, "ScaledObject %s/%s: fine\n", o.Namespace, o.Name)
+		fmt.Fprintf(c.out, "ScaledObject %s/%s: fine\n", o.Namespace, o.Name)
 	}
 	return exitFine
 }
