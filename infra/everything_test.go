@@ -29,7 +29,7 @@ func everything(t *testing.T) Props {
 		Architecture: "x86_64", Memory: 256, LogRetentionDays: 7, Shards: 3, ReservedConcurrency: 5,
 		ActiveLook: 2, SteadyLook: 10, IdleLook: "tick",
 		Environment: map[string]string{"HTTPS_PROXY": "http://proxy:3128"},
-		Subnets:     []string{"subnet-0a", "subnet-0b"}, SecurityGroups: []string{"sg-0c"},
+		Subnets:     []string{"subnet-0000000a", "subnet-0000000b"}, SecurityGroups: []string{"sg-0000000c"},
 		PermissionsBoundary: "bound", Tags: map[string]string{"team": "shop"},
 		AlarmTopic: "arn:aws:sns:eu-north-1:222222222222:oncall",
 	}
@@ -287,7 +287,7 @@ var promisesOfEverything = []promise{
 				"FunctionName": "leda", "Runtime": "provided.al2023", "Handler": "bootstrap",
 				"Architectures": []any{"x86_64"}, "MemorySize": 256.0, "Timeout": 75.0, "ReservedConcurrentExecutions": 5.0,
 				"Environment": object{"Variables": object{"HTTPS_PROXY": "http://proxy:3128"}},
-				"VpcConfig":   object{"SubnetIds": []any{"subnet-0a", "subnet-0b"}, "SecurityGroupIds": []any{"sg-0c"}},
+				"VpcConfig":   object{"SubnetIds": []any{"subnet-0000000a", "subnet-0000000b"}, "SecurityGroupIds": []any{"sg-0000000c"}},
 			}, got), differs("log", any(7.0), tm.of("AWS::Logs::LogGroup")[0].Properties["RetentionInDays"]))
 		},
 		broken: map[string]func(template){

@@ -72,6 +72,7 @@ func testInfrastructure(t *testing.T, s *stack.Stack, root string) {
 	step := func(name string, try func(second)) {
 		t.Run(name, func(t *testing.T) { try(second{person{t, p.environ, p.root}, s, p.objects, p.outdir}) })
 	}
+	step("a message to the topic rings the doorbell of its target", ring)
 	step("the function's role may do exactly what it must", exactRights)
 	step("an update adds and removes targets and renames a queue, and leaves every queue with its messages", update)
 	step("nothing more is to be done", func(s second) {
@@ -80,6 +81,14 @@ func testInfrastructure(t *testing.T, s *stack.Stack, root string) {
 		}
 	})
 	step("destroying leaves the queues with their messages, and nothing else", destroy)
+}
+
+func ring(s second) {
+	since := time.Now()
+	s.types("aws sns publish --message '{\"order\": 1}' --topic-arn " + topic("bell"))
+	s.eventually("aws logs filter-log-events --log-group-name /aws/lambda/second --query 'events[].message' --output json --start-time "+millis(since), func(printed string) bool {
+		return strings.Contains(printed, `\"msg\":\"done\",\"targets\":1,`) // a tick's has both
+	})
 }
 
 // trustAccount lets everybody in the account assume a role who may.
