@@ -37,6 +37,15 @@ test: prerequisites ## run every test, those on the local stack too (-short leav
 lint: $(bin)/golangci-lint ## check the code's form, and who imports whom
 	$(bin)/golangci-lint run --allow-parallel-runners ./...
 
+linters := .local/venv/templates/bin
+.PHONY: templates
+templates: prerequisites ## check the CloudFormation templates with cfn-lint and checkov
+	@go run ./integration/local prepare-linters
+	@rm -rf .local/templates
+	LEDA_TEMPLATES=$(CURDIR)/.local/templates go test ./infra -count=1 -run '^TestWriteTemplates$$'
+	$(linters)/cfn-lint --config-file integration/templates/cfnlint.yaml --template .local/templates/*/*.template.json
+	$(linters)/checkov --config-file integration/templates/checkov.yaml --directory .local/templates
+
 .PHONY: fmt
 fmt: $(bin)/golangci-lint ## format the code
 	$(bin)/golangci-lint fmt ./...

@@ -6,119 +6,47 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 )
 
-// Settings is what people choose: in the context of cdk.json, or with `cdk deploy -c key=value`.
-// The zero value of a field stands for its default.
-type Settings struct {
-	// Cluster (cluster) is the name of the EKS cluster, in the stack's account and region. Required.
-	Cluster string
-	// ScaledObjects (scaledObjects) is the folder of ScaledObjects and TriggerAuthentications. Default: scaledobjects.
-	ScaledObjects string
-	// Queues (queues) are the names of the queues to make, each with a dead-letter queue NAME-dead. Queues that
-	// exist already are only named in ScaledObjects. Default: none. With -c: names separated by commas.
-	Queues []string
-	// Architecture (architecture) is the function's: arm64 or x86_64. Default: arm64.
-	Architecture string
-	// Memory (memory) is the function's, in MB, 128 to 10240. Default: 128.
-	Memory int
-	// LogRetentionDays (logRetentionDays) is how long the function's log is kept. Default: 30.
-	LogRetentionDays int
-	// Alarms (alarms) says whether each SQS trigger has an alarm that wakes the function too.
-	// Default (nil): true up to 100 triggers.
-	Alarms *bool
-}
-
-// A problem is one setting that cannot be used.
-type problem struct{ key, message string }
-
-func (p problem) Error() string { return "context " + p.key + ": " + p.message }
-
 // ReadContext reads the settings from a CDK app's whole context.
 // The error has a line for every problem, each with the key, what was got and the way out.
 func ReadContext(context map[string]any) (Settings, error) {
 	r := contextReader{values: context, seen: map[string]bool{}, mistyped: map[string]bool{}}
-	fallback := Settings{}.withDefaults()
 	settings := Settings{
-		Cluster:          r.text("cluster", ""),
-		ScaledObjects:    r.text("scaledObjects", fallback.ScaledObjects),
-		Queues:           r.list("queues"),
-		Architecture:     r.text("architecture", fallback.Architecture),
-		Memory:           r.number("memory", fallback.Memory),
-		LogRetentionDays: r.number("logRetentionDays", fallback.LogRetentionDays),
-		Alarms:           r.boolean("alarms"),
-	}
-	values := slices.DeleteFunc(settings.problems(), func(p problem) bool { return r.mistyped[p.key] })
+		Name:                   r.text("name"),
+		Cluster:                r.text("cluster"),
+		Clusters:               r.clusters("clusters"),
+		ScaledObjects:          r.text("scaledObjects"),
+		ClusterObjectNamespace: r.text("clusterObjectNamespace"),
+		Queues:                 r.queues("queues"),
+		ReadableQueues:         r.list("readableQueues"),
+		AssumableRoles:         r.list("assumableRoles"),
+		Architecture:           r.text("architecture"),
+		Memory:                 r.number("memory"),
+		LogRetentionDays:       r.number("logRetentionDays"),
+		Shards:                 r.number("shards"),
+		ReservedConcurrency:    r.number("reservedConcurrency"),
+		ActiveLook:             r.number("activeLook"),
+		SteadyLook:             r.number("steadyLook"),
+		IdleLook:               r.text("idleLook"),
+		Environment:            r.texts("environment"),
+		Subnets:                r.list("subnets"),
+		SecurityGroups:         r.list("securityGroups"),
+		PermissionsBoundary:    r.text("permissionsBoundary"),
+		Tags:                   r.texts("tags"),
+		Alarms:                 r.boolean("alarms"),
+		AlarmTopic:             r.text("alarmTopic"),
+		Dashboard:              r.boolean("dashboard"),
+	}.withDefaults()
+	values := slices.DeleteFunc(settings.problems(), func(p problem) bool {
+		return r.mistyped[p.key] || p.key == "cluster" && r.mistyped["clusters"]
+	})
 	r.problems = append(r.problems, values...)
 	r.refuseOthers()
 	return settings, joined(r.problems)
-}
-
-func (s Settings) withDefaults() Settings {
-	if s.ScaledObjects == "" {
-		s.ScaledObjects = "scaledobjects"
-	}
-	if s.Architecture == "" {
-		s.Architecture = "arm64"
-	}
-	if s.Memory == 0 {
-		s.Memory = 128
-	}
-	if s.LogRetentionDays == 0 {
-		s.LogRetentionDays = 30
-	}
-	return s
-}
-
-var (
-	clusterName = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z_-]{0,99}$`)
-	// newQueueName leaves room for the suffix -dead within the 80 characters of a queue's name.
-	newQueueName = regexp.MustCompile(`^[0-9A-Za-z_-]{1,75}$`)
-)
-
-// logRetention is what CloudWatch Logs accepts, in days.
-var logRetention = []int{1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
-
-// problems judges the values, whatever way they came.
-func (s Settings) problems() []problem {
-	var all []problem
-	add := func(key, format string, args ...any) { all = append(all, problem{key, fmt.Sprintf(format, args...)}) }
-
-	switch {
-	case s.Cluster == "":
-		add("cluster", "is required: the name of the EKS cluster, in cdk.json or with -c cluster=NAME")
-	case !clusterName.MatchString(s.Cluster):
-		add("cluster", "must be an EKS cluster's name (letters, digits, - and _, at most 100), got %q", s.Cluster)
-	}
-	if s.ScaledObjects == "" {
-		add("scaledObjects", `must be a folder, got ""; leave it out for scaledobjects`)
-	}
-	names := map[string]bool{}
-	for _, name := range s.Queues {
-		switch {
-		case strings.HasSuffix(name, ".fifo"):
-			add("queues", "%q: FIFO queues are not made here; make the queue elsewhere and name it in the ScaledObject", name)
-		case !newQueueName.MatchString(name):
-			add("queues", "must be queue names (letters, digits, - and _, at most 75), got %q", name)
-		case names[name] || names[deadLetters(name)]:
-			add("queues", "%q is there twice, as a queue or as another's dead-letter queue; remove one", name)
-		}
-		names[name], names[deadLetters(name)] = true, true
-	}
-	if s.Architecture != "arm64" && s.Architecture != "x86_64" {
-		add("architecture", "must be arm64 or x86_64, got %q", s.Architecture)
-	}
-	if s.Memory < 128 || s.Memory > 10240 {
-		add("memory", "must be from 128 to 10240 MB, got %d", s.Memory)
-	}
-	if !slices.Contains(logRetention, s.LogRetentionDays) {
-		add("logRetentionDays", "must be one of %s, got %d", strings.Trim(fmt.Sprint(logRetention), "[]"), s.LogRetentionDays)
-	}
-	return all
 }
 
 func joined(problems []problem) error {
@@ -129,8 +57,10 @@ func joined(problems []problem) error {
 	return errors.Join(all...)
 }
 
-// contextReader reads values that are typed in cdk.json and text when they come from -c.
+// contextReader reads values that are typed in cdk.json and text when they come from -c: JSON, or for short lists
+// a,b and for texts by name a=1,b=2. A key that is not there, or empty, has the zero value.
 type contextReader struct {
+	prefix   string // "queues." within an object of that key's list
 	values   map[string]any
 	seen     map[string]bool
 	mistyped map[string]bool // these have no value to judge
@@ -140,18 +70,18 @@ type contextReader struct {
 func (r *contextReader) get(key string) (any, bool) {
 	r.seen[key] = true
 	value := r.values[key]
-	return value, value != nil
+	return value, value != nil && value != "" // -c queues= is as if it were not there
 }
 
 func (r *contextReader) refuse(key, want string, got any) {
 	r.mistyped[key] = true
-	r.problems = append(r.problems, problem{key, fmt.Sprintf("must be %s, got %s", want, quoted(got))})
+	r.problems = append(r.problems, problem{r.prefix + key, fmt.Sprintf("must be %s, got %s", want, quoted(got))})
 }
 
-func (r *contextReader) text(key, fallback string) string {
+func (r *contextReader) text(key string) string {
 	value, given := r.get(key)
 	if !given {
-		return fallback
+		return ""
 	}
 	text, ok := value.(string)
 	if !ok {
@@ -160,23 +90,25 @@ func (r *contextReader) text(key, fallback string) string {
 	return text
 }
 
-func (r *contextReader) number(key string, fallback int) int {
+// number is never 0 when one is given: 0 would be the default.
+func (r *contextReader) number(key string) int {
 	value, given := r.get(key)
 	if !given {
-		return fallback
+		return 0
 	}
+	n := 0
 	switch value := value.(type) {
 	case float64:
 		if value == math.Trunc(value) && math.Abs(value) < math.MaxInt32 {
-			return int(value)
+			n = int(value)
 		}
 	case string:
-		if n, err := strconv.Atoi(value); err == nil {
-			return n
-		}
+		n, _ = strconv.Atoi(value) // 0 with an error
 	}
-	r.refuse(key, "a whole number", value)
-	return 0
+	if n == 0 {
+		r.refuse(key, "a whole number, not 0", value)
+	}
+	return n
 }
 
 func (r *contextReader) boolean(key string) *bool {
@@ -194,25 +126,138 @@ func (r *contextReader) boolean(key string) *bool {
 	return nil
 }
 
+// list reads ["a", "b"] or the text a,b.
 func (r *contextReader) list(key string) []string {
+	var texts []string
+	for _, item := range r.items(key) {
+		text, ok := item.(string)
+		if !ok {
+			r.refuse(key, `a list of texts such as ["a", "b"]`, r.values[key])
+			return nil
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
+
+func (r *contextReader) items(key string) []any {
 	value, given := r.get(key)
-	if !given || value == "" { // -c queues= is none
+	if !given {
 		return nil
 	}
 	if text, ok := value.(string); ok {
-		return strings.Split(text, ",")
+		if !strings.HasPrefix(text, "[") {
+			var items []any
+			for item := range strings.SplitSeq(text, ",") {
+				items = append(items, item)
+			}
+			return items
+		}
+		value = fromJSON(text)
 	}
 	items, ok := value.([]any)
-	texts := make([]string, len(items))
-	for i, item := range items {
-		if texts[i], ok = item.(string); !ok {
-			break
+	if !ok {
+		r.refuse(key, "a list", r.values[key])
+	}
+	return items
+}
+
+// texts reads {"a": "1"} or the text a=1.
+func (r *contextReader) texts(key string) map[string]string {
+	value, given := r.get(key)
+	if !given {
+		return nil
+	}
+	if text, ok := value.(string); ok && !strings.HasPrefix(text, "{") {
+		object := map[string]any{}
+		for pair := range strings.SplitSeq(text, ",") {
+			name, value, ok := strings.Cut(pair, "=")
+			if !ok {
+				name, value = "", pair
+			}
+			object[name] = value
+		}
+		value = object
+	} else if ok {
+		value = fromJSON(text)
+	}
+	object, ok := value.(map[string]any)
+	texts := make(map[string]string, len(object))
+	for name, v := range object {
+		text, isText := v.(string)
+		if ok = ok && isText && name != ""; ok {
+			texts[name] = text
 		}
 	}
 	if !ok {
-		r.refuse(key, `a list of names such as ["orders"]`, value)
+		r.refuse(key, `texts by name, such as {"a": "1"}`, r.values[key])
+		return nil
 	}
 	return texts
+}
+
+// queues reads names, and objects where the name is not enough.
+func (r *contextReader) queues(key string) []Queue {
+	var queues []Queue
+	for _, item := range r.items(key) {
+		if name, ok := item.(string); ok {
+			queues = append(queues, Queue{Name: name})
+			continue
+		}
+		o, ok := item.(map[string]any)
+		if !ok {
+			r.refuse(key, `a list of names, or of objects such as {"name": "orders", "visibilityTimeout": 120}`, r.values[key])
+			return nil
+		}
+		within := r.within(key, o)
+		queues = append(queues, Queue{Name: within.text("name"), VisibilityTimeout: within.number("visibilityTimeout")})
+		r.adopt(key, within)
+	}
+	return queues
+}
+
+// clusters reads names, and objects where the name is not enough.
+func (r *contextReader) clusters(key string) []Cluster {
+	var clusters []Cluster
+	for _, item := range r.items(key) {
+		if name, ok := item.(string); ok {
+			clusters = append(clusters, Cluster{Name: name})
+			continue
+		}
+		o, ok := item.(map[string]any)
+		if !ok {
+			r.refuse(key, `a list of names, or of objects such as {"name": "prod", "region": "eu-west-1"}`, r.values[key])
+			return nil
+		}
+		within := r.within(key, o)
+		clusters = append(clusters, Cluster{
+			Name: within.text("name"), Region: within.text("region"), Account: within.text("account"), RoleARN: within.text("roleArn"),
+			Endpoint: within.text("endpoint"), CertificateAuthority: within.text("certificateAuthority"),
+		})
+		r.adopt(key, within)
+	}
+	return clusters
+}
+
+// within reads an object that is part of the value of key.
+func (r *contextReader) within(key string, object map[string]any) *contextReader {
+	return &contextReader{prefix: r.prefix + key + ".", values: object, seen: map[string]bool{}, mistyped: map[string]bool{}}
+}
+
+// adopt takes over what is wrong with an object that is part of the value of key.
+func (r *contextReader) adopt(key string, within *contextReader) {
+	within.refuseOthers()
+	r.problems = append(r.problems, within.problems...)
+	if len(within.mistyped) > 0 {
+		r.mistyped[key] = true
+	}
+}
+
+func fromJSON(text string) (value any) {
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		return text // which is not what the caller wants, and is shown as it is
+	}
+	return value
 }
 
 // refuseOthers finds misspelled keys. Those of CDK itself have a colon or begin with @, but for these two.
@@ -220,7 +265,7 @@ func (r *contextReader) refuseOthers() {
 	known := append(slices.Sorted(maps.Keys(r.seen)), "cli-telemetry", "acknowledged-issue-numbers")
 	for _, key := range slices.Sorted(maps.Keys(r.values)) {
 		if !slices.Contains(known, key) && !strings.HasPrefix(key, "@") && !strings.Contains(key, ":") {
-			r.problems = append(r.problems, problem{key, "is not known, got " + quoted(r.values[key]) +
+			r.problems = append(r.problems, problem{r.prefix + key, "is not known, got " + quoted(r.values[key]) +
 				"; remove it or use one of " + strings.Join(slices.Sorted(maps.Keys(r.seen)), ", ")})
 		}
 	}

@@ -4,14 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 
 	"github.com/leda-autoscaler/leda/scaling"
 )
 
-// readFleet reads a folder of ScaledObjects and places them on the cluster.
+// readFleet reads a folder of ScaledObjects and places them on the fleet's clusters.
 // What is wrong with them is [scaling.Problems], each with its file.
-func readFleet(folder string, cluster scaling.Cluster) (scaling.Fleet, scaling.Manifests, error) {
+func readFleet(folder string, fleet scaling.Fleet) (scaling.Fleet, scaling.Manifests, error) {
 	parent, base := filepath.Split(filepath.Clean(folder))
 	files, err := scaling.ReadFolder(os.DirFS(filepath.Clean(parent)), base)
 	if err != nil {
@@ -24,11 +23,9 @@ func readFleet(folder string, cluster scaling.Cluster) (scaling.Fleet, scaling.M
 	if err != nil {
 		return scaling.Fleet{}, scaling.Manifests{}, err
 	}
-	documents, err := scaling.Documents(files...)
-	if err != nil {
+	if fleet.Objects, err = scaling.Documents(files...); err != nil {
 		return scaling.Fleet{}, scaling.Manifests{}, err
 	}
-	fleet := scaling.Fleet{Clusters: []scaling.Cluster{cluster}, Objects: documents}
 	targets, err := fleet.Targets()
 	targets.Notes = parsed.Notes // these name their files
 	return fleet, targets, err
@@ -49,24 +46,26 @@ type queue struct {
 	place  place
 }
 
-func (q queue) arn() string { return q.place.arn("sqs", q.SQS.QueueName) }
+// named says whether the queue is known before run time.
+func (q queue) named() bool { return q.SQS.QueueName != "" }
+
+// arn is empty when the queue is not known before run time.
+func (q queue) arn() string {
+	if !q.named() {
+		return ""
+	}
+	return q.place.arn("sqs", q.SQS.QueueName)
+}
 
 // String names the trigger everywhere, as the function reads it from an alarm's name: cluster/namespace/name/s0.
 func (q queue) String() string { return fmt.Sprintf("%s/s%d", q.object.ID(), q.index) }
 
-var (
-	sqsQueueName = regexp.MustCompile(`^([0-9A-Za-z_-]{1,80}|[0-9A-Za-z_-]{1,75}\.fifo)$`)
-	sqsAccount   = regexp.MustCompile(`^[0-9]{12}$`)
-	sqsRegion    = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
-)
-
 // queuesOf lists the queue of every SQS trigger. A queue without an account in its URL is in the stack's.
 //
-// These texts become ARNs in a policy, where a star would grant more than one queue, so each must be what SQS
-// itself allows; the error is [scaling.Problems].
-func queuesOf(objects []scaling.ScaledObject, here place) ([]queue, error) {
+// Its name, account and region become an ARN in a policy, where a star would grant more than one queue; the parser has
+// seen to it that each is what AWS allows.
+func queuesOf(objects []scaling.ScaledObject, here place) []queue {
 	var queues []queue
-	var problems scaling.Problems
 	for _, object := range objects {
 		for i, trigger := range object.Triggers {
 			if trigger.Type != scaling.TypeSQS {
@@ -76,23 +75,8 @@ func queuesOf(objects []scaling.ScaledObject, here place) ([]queue, error) {
 			if q.place.account == "" {
 				q.place.account = here.account
 			}
-			check := func(field, what, got string, valid *regexp.Regexp) {
-				if !valid.MatchString(got) {
-					problems = append(problems, scaling.Problem{
-						Object:  fmt.Sprintf("ScaledObject %s/%s", object.Namespace, object.Name),
-						Path:    fmt.Sprintf("spec.triggers[%d].metadata.%s", i, field),
-						Message: fmt.Sprintf("must have %s, got %q", what, got),
-					})
-				}
-			}
-			check("queueURL", "a queue name that SQS allows (letters, digits, - and _, at most 80)", trigger.SQS.QueueName, sqsQueueName)
-			check("queueURL", "an account of 12 digits", q.place.account, sqsAccount)
-			check("awsRegion", "a region's name such as eu-west-1", trigger.SQS.Region, sqsRegion)
 			queues = append(queues, q)
 		}
 	}
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	return queues, nil
+	return queues
 }

@@ -62,11 +62,11 @@ func newLogGroup(scope constructs.Construct, function string, days int) awslogs.
 	})
 }
 
-func newFunction(scope constructs.Construct, name string, props Props, role awsiam.IRole, logs awslogs.CfnLogGroup) awslambda.Function {
+func newFunction(scope constructs.Construct, name string, props Props, memory int, role awsiam.IRole, logs awslogs.CfnLogGroup) awslambda.Function {
 	architecture := map[string]awslambda.Architecture{
 		"arm64": awslambda.Architecture_ARM_64(), "x86_64": awslambda.Architecture_X86_64(),
 	}[props.Architecture]
-	function := awslambda.NewFunction(scope, jsii.String("Function"), &awslambda.FunctionProps{
+	options := awslambda.FunctionProps{
 		FunctionName: jsii.String(name),
 		Description:  jsii.String("Leda: scales Kubernetes workloads from the depth of SQS queues"),
 		Runtime:      awslambda.Runtime_PROVIDED_AL2023(),
@@ -74,9 +74,24 @@ func newFunction(scope constructs.Construct, name string, props Props, role awsi
 		Handler:      jsii.String("bootstrap"),
 		Code:         props.Code,
 		Role:         role,
-		MemorySize:   jsii.Number(props.Memory),
+		MemorySize:   jsii.Number(memory),
 		Timeout:      awscdk.Duration_Seconds(jsii.Number(functionTimeout)),
-	})
+	}
+	if len(props.Environment) > 0 {
+		options.Environment = &map[string]*string{}
+		for name, value := range props.Environment {
+			(*options.Environment)[name] = jsii.String(value)
+		}
+	}
+	if props.ReservedConcurrency != 0 {
+		options.ReservedConcurrentExecutions = jsii.Number(props.ReservedConcurrency)
+	}
+	function := awslambda.NewFunction(scope, jsii.String("Function"), &options)
+	if len(props.Subnets) > 0 { // by ids, for which CDK would look the VPC up; and the role has its rights already
+		function.Node().DefaultChild().(awslambda.CfnFunction).SetVpcConfig(&awslambda.CfnFunction_VpcConfigProperty{
+			SubnetIds: jsii.Strings(props.Subnets...), SecurityGroupIds: jsii.Strings(props.SecurityGroups...),
+		})
+	}
 	function.Node().AddDependency(logs) // the function may write to its log group but not make it
 	return function
 }

@@ -3,13 +3,18 @@ package infra
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 )
 
 // TestPromises reads the template that testdata comes to. Each promise has a guard, and each guard is shown templates
 // that break the promise, so that none can pass whatever it is given.
 func TestPromises(t *testing.T) {
-	whole := readTemplate(t, synth(t, props(t)))
+	keep(t, readTemplate(t, synth(t, props(t))), promises)
+}
+
+func keep(t *testing.T, whole template, promises []promise) {
+	t.Helper()
 	for _, p := range promises {
 		t.Run(p.promise, func(t *testing.T) {
 			if err := p.guard(whole.copied(t)); err != nil {
@@ -61,7 +66,7 @@ var promises = []promise{
 		broken: map[string]func(template){
 			"an action more": func(tm template) {
 				set(tm.role("lambda.amazonaws.com"), []any{"logs:PutLogEvents", "logs:CreateLogStream", "logs:CreateLogGroup"},
-					"Policies", 0, "PolicyDocument", "Statement", 1, "Action")
+					"Policies", 0, "PolicyDocument", "Statement", 0, "Action")
 			},
 			"a wildcard for a queue": func(tm template) {
 				set(tm.role("lambda.amazonaws.com"), "*", "Policies", 0, "PolicyDocument", "Statement", 3, "Resource")
@@ -115,12 +120,7 @@ var promises = []promise{
 					"TreatMissingData": "notBreaching", "AlarmActions": []any{tm.arn(tm.function())},
 				}
 			}
-			got := map[string]any{}
-			for _, r := range tm.of("AWS::CloudWatch::Alarm") {
-				properties := plain(r.Properties).(object)
-				delete(properties, "AlarmDescription")
-				got[fmt.Sprint(properties["AlarmName"])] = properties
-			}
+			got := tm.alarms(true)
 			want := map[string]any{}
 			for _, a := range []object{
 				alarm("Leda/prod/shop/orders/s0", "orders", 0),
@@ -134,19 +134,19 @@ var promises = []promise{
 		},
 		broken: map[string]func(template){
 			"an alarm missing": func(tm template) {
-				delete(tm.Resources, tm.id(tm.of("AWS::CloudWatch::Alarm")[0]))
+				delete(tm.Resources, tm.id(tm.alarm("Leda/prod/shop/audit/s0")))
 			},
-			"a sum":              func(tm template) { set(tm.of("AWS::CloudWatch::Alarm")[1], "Sum", "Statistic") },
-			"another queue":      func(tm template) { set(tm.of("AWS::CloudWatch::Alarm")[1], []any{}, "Dimensions") },
-			"missing data rings": func(tm template) { set(tm.of("AWS::CloudWatch::Alarm")[1], "breaching", "TreatMissingData") },
-			"another threshold":  func(tm template) { set(tm.of("AWS::CloudWatch::Alarm")[1], 1.0, "Threshold") },
+			"a sum":              func(tm template) { set(tm.alarm("Leda/prod/shop/orders/s0"), "Sum", "Statistic") },
+			"another queue":      func(tm template) { set(tm.alarm("Leda/prod/shop/orders/s0"), []any{}, "Dimensions") },
+			"missing data rings": func(tm template) { set(tm.alarm("Leda/prod/shop/orders/s0"), "breaching", "TreatMissingData") },
+			"another threshold":  func(tm template) { set(tm.alarm("Leda/prod/shop/orders/s0"), 1.0, "Threshold") },
 			"at the threshold": func(tm template) {
-				set(tm.of("AWS::CloudWatch::Alarm")[1], "GreaterThanOrEqualToThreshold", "ComparisonOperator")
+				set(tm.alarm("Leda/prod/shop/orders/s0"), "GreaterThanOrEqualToThreshold", "ComparisonOperator")
 			},
-			"no action":           func(tm template) { delete(tm.of("AWS::CloudWatch::Alarm")[1].Properties, "AlarmActions") },
-			"an action on OK too": func(tm template) { set(tm.of("AWS::CloudWatch::Alarm")[1], []any{"x"}, "OKActions") },
+			"no action":           func(tm template) { delete(tm.alarm("Leda/prod/shop/orders/s0").Properties, "AlarmActions") },
+			"an action on OK too": func(tm template) { set(tm.alarm("Leda/prod/shop/orders/s0"), []any{"x"}, "OKActions") },
 			"an alarm too many": func(tm template) {
-				tm.Resources["More"] = &resource{Type: "AWS::CloudWatch::Alarm", Properties: object{}}
+				tm.Resources["More"] = &resource{Type: "AWS::CloudWatch::Alarm", Properties: object{"AlarmName": "Leda/more"}}
 			},
 		},
 	},
@@ -334,36 +334,163 @@ var promises = []promise{
 		},
 	},
 	{
-		promise: "nothing is public",
+		promise: "five alarms watch the function's health",
 		guard: func(tm template) error {
-			var problems []error
-			for id, r := range tm.Resources {
-				if r.Type == "AWS::Lambda::Url" {
-					problems = append(problems, fmt.Errorf("%s is a function URL", id))
+			alarm := func(namespace, metric, dimension, value, statistic, comparison string, minutes, of float64, missing string) object {
+				a := object{
+					"Namespace": namespace, "MetricName": metric, "Statistic": statistic, "Period": 60.0, "DatapointsToAlarm": minutes, "EvaluationPeriods": of,
+					"ComparisonOperator": comparison, "Threshold": 0.0, "TreatMissingData": missing,
 				}
-				if r.Type == "AWS::Lambda::Permission" && (r.Properties["Principal"] == "*" || r.Properties["SourceAccount"] == nil) {
-					problems = append(problems, fmt.Errorf("%s lets others invoke", id))
+				if dimension != "" {
+					a["Dimensions"] = []any{object{"Name": dimension, "Value": value}}
 				}
-				for _, s := range statements(r.Properties) {
-					if s["Effect"] == "Allow" && (anyone(s["Principal"]) || s["NotPrincipal"] != nil) {
-						problems = append(problems, fmt.Errorf("%s allows everyone %v", id, s["Action"]))
-					}
-				}
+				return a
 			}
-			return errors.Join(problems...)
+			want := map[string]any{
+				"Leda function errors":    alarm("AWS/Lambda", "Errors", "FunctionName", "leda", "Sum", "GreaterThanThreshold", 3, 5, "notBreaching"),
+				"Leda function throttles": alarm("AWS/Lambda", "Throttles", "FunctionName", "leda", "Sum", "GreaterThanThreshold", 3, 5, "notBreaching"),
+				"Leda no heartbeat":       alarm("AWS/Lambda", "Invocations", "FunctionName", "leda", "Sum", "LessThanOrEqualToThreshold", 5, 5, "breaching"),
+				"Leda decisions fail":     alarm("Leda/leda", "Failures", "", "", "Sum", "GreaterThanThreshold", 5, 5, "notBreaching"),
+				"Leda failed events":      alarm("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "leda-failed-events", "Maximum", "GreaterThanThreshold", 1, 1, "notBreaching"),
+			}
+			for name, a := range want {
+				a.(object)["AlarmName"] = name
+			}
+			return differs("health alarms", want, tm.alarms(false))
 		},
 		broken: map[string]func(template){
-			"a function URL":      func(tm template) { tm.Resources["More"] = &resource{Type: "AWS::Lambda::Url"} },
-			"everyone may invoke": func(tm template) { set(tm.of("AWS::Lambda::Permission")[0], "*", "Principal") },
-			"a public queue": func(tm template) {
-				set(tm.policyOf(tm.queue("orders")), "Allow", "PolicyDocument", "Statement", 0, "Effect")
-			},
-			"a role for everyone": func(tm template) {
-				set(tm.role("lambda.amazonaws.com"), "*", "AssumeRolePolicyDocument", "Statement", 0, "Principal")
-			},
-			"an account left open": func(tm template) { delete(tm.of("AWS::Lambda::Permission")[0].Properties, "SourceAccount") },
+			"no heartbeat alarm":            func(tm template) { delete(tm.Resources, tm.id(tm.alarm("Leda no heartbeat"))) },
+			"silence taken for a heartbeat": func(tm template) { set(tm.alarm("Leda no heartbeat"), "notBreaching", "TreatMissingData") },
+			"another function's errors":     func(tm template) { set(tm.alarm("Leda function errors"), []any{}, "Dimensions") },
 		},
 	},
+	{
+		promise: "the failed looks that the summary lines count are a metric, and the one that an alarm watches",
+		guard: func(tm template) error {
+			filters := tm.of("AWS::Logs::MetricFilter")
+			if len(filters) != 1 {
+				return fmt.Errorf("want one metric filter, got %d", len(filters))
+			}
+			watched := tm.alarm("Leda decisions fail").Properties
+			return differs("filter", object{
+				"LogGroupName": tm.id(tm.of("AWS::Logs::LogGroup")[0]), "FilterPattern": `{ $.msg = "done" }`,
+				"MetricTransformations": []any{object{
+					"MetricNamespace": watched["Namespace"], "MetricName": watched["MetricName"], "MetricValue": "$.failed", "Unit": "Count",
+				}},
+			}, plain(filters[0].Properties).(object))
+		},
+		broken: map[string]func(template){
+			"another line counted": func(tm template) { set(tm.of("AWS::Logs::MetricFilter")[0], "", "FilterPattern") },
+			"another field": func(tm template) {
+				set(tm.of("AWS::Logs::MetricFilter")[0], "$.looks", "MetricTransformations", 0, "MetricValue")
+			},
+			"another metric watched": func(tm template) { set(tm.alarm("Leda decisions fail"), "Failed", "MetricName") },
+		},
+	},
+	{
+		promise: "a dashboard shows the queues, the decisions and the function, and queries are saved",
+		guard: func(tm template) error {
+			body := ""
+			if boards := tm.of("AWS::CloudWatch::Dashboard"); len(boards) == 1 {
+				body = fmt.Sprint(boards[0].Properties["DashboardBody"])
+			}
+			var problems []error
+			for _, part := range []string{
+				`"QueueName","orders",{"region":"eu-north-1"}`, `"QueueName","returns",{"region":"eu-north-1"}`, `"QueueName","invoices",`, `"QueueName","leda-failed-events"`, `"QueueName","orders-dead"`,
+				`SOURCE '/aws/lambda/leda' | filter msg = \"decision\" | stats`, `SOURCE '/aws/lambda/leda' | filter msg = \"done\" | stats`,
+				`"AWS/Lambda","Invocations","FunctionName","leda"`, `"Errors"`, `"Throttles"`, `"Duration"`,
+			} {
+				if !strings.Contains(body, part) {
+					problems = append(problems, fmt.Errorf("the dashboard lacks %s:\n%s", part, body))
+				}
+			}
+			var queries []any
+			for _, q := range tm.of("AWS::Logs::QueryDefinition") {
+				queries = append(queries, q.Properties["Name"])
+				problems = append(problems, differs("log of a query", []any{tm.id(tm.of("AWS::Logs::LogGroup")[0])}, plain(q.Properties["LogGroupNames"]).([]any)))
+			}
+			return errors.Join(append(problems, differs("queries", []any{
+				"Leda/every change of size", "Leda/what fails", "Leda/the latest decision for each target", "Leda/how long looks take", "Leda/why did it (not) scale at 09-03",
+			}, queries))...)
+		},
+		broken: map[string]func(template){
+			"no dashboard": func(tm template) { delete(tm.Resources, tm.id(tm.of("AWS::CloudWatch::Dashboard")[0])) },
+			"a query of another log": func(tm template) {
+				set(tm.of("AWS::Logs::QueryDefinition")[0], []any{"other"}, "LogGroupNames")
+			},
+			"a query missing": func(tm template) { delete(tm.Resources, tm.id(tm.of("AWS::Logs::QueryDefinition")[0])) },
+		},
+	},
+	{
+		promise: "the outputs are what people do next",
+		guard: func(tm template) error {
+			got := map[string]any{}
+			for id, output := range tm.Outputs {
+				got[id] = output.text()
+			}
+			return differs("outputs", map[string]any{
+				"FunctionName": tm.id(tm.function()),
+				"Log":          "aws logs tail --follow " + tm.id(tm.of("AWS::Logs::LogGroup")[0]),
+				"QueueURLs":    tm.id(tm.queue("orders")) + " " + tm.id(tm.queue("returns")),
+				"RBAC":         "kubectl apply -f leda-rbac.yaml",
+			}, got)
+		},
+		broken: map[string]func(template){
+			"no command": func(tm template) { delete(tm.Outputs, "RBAC") },
+			"one more":   func(tm template) { tm.Outputs["More"] = &output{} },
+		},
+	},
+	nothingPublic,
+}
+
+var nothingPublic = promise{
+	promise: "nothing is public",
+	guard: func(tm template) error {
+		var problems []error
+		for id, r := range tm.Resources {
+			if r.Type == "AWS::Lambda::Url" {
+				problems = append(problems, fmt.Errorf("%s is a function URL", id))
+			}
+			if r.Type == "AWS::Lambda::Permission" && (r.Properties["Principal"] == "*" || r.Properties["SourceAccount"] == nil) {
+				problems = append(problems, fmt.Errorf("%s lets others invoke", id))
+			}
+			for _, s := range statements(r.Properties) {
+				if s["Effect"] == "Allow" && (anyone(s["Principal"]) || s["NotPrincipal"] != nil) {
+					problems = append(problems, fmt.Errorf("%s allows everyone %v", id, s["Action"]))
+				}
+			}
+		}
+		return errors.Join(problems...)
+	},
+	broken: map[string]func(template){
+		"a function URL":      func(tm template) { tm.Resources["More"] = &resource{Type: "AWS::Lambda::Url"} },
+		"everyone may invoke": func(tm template) { set(tm.of("AWS::Lambda::Permission")[0], "*", "Principal") },
+		"a public queue": func(tm template) {
+			set(tm.policyOf(tm.queue("leda-failed-events")), "Allow", "PolicyDocument", "Statement", 0, "Effect")
+		},
+		"a role for everyone": func(tm template) {
+			set(tm.role("lambda.amazonaws.com"), "*", "AssumeRolePolicyDocument", "Statement", 0, "Principal")
+		},
+		"an account left open": func(tm template) { delete(tm.of("AWS::Lambda::Permission")[0].Properties, "SourceAccount") },
+	},
+}
+
+// alarms lists, by name, those that wake the function or those on its health.
+func (tm template) alarms(waking bool) map[string]any {
+	all := map[string]any{}
+	for _, r := range tm.of("AWS::CloudWatch::Alarm") {
+		properties := plain(r.Properties).(object)
+		delete(properties, "AlarmDescription")
+		delete(properties, "Tags")
+		if name := fmt.Sprint(properties["AlarmName"]); strings.Contains(name, "/") == waking {
+			all[name] = properties
+		}
+	}
+	return all
+}
+
+func (tm template) alarm(name string) *resource {
+	return tm.where("AWS::CloudWatch::Alarm", "AlarmName", name)
 }
 
 // policyOf is the queue policy of a queue.

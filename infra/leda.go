@@ -1,37 +1,28 @@
-// Package infra makes Leda's part of an AWS account with the AWS CDK: queues, the function, its rights and what wakes it.
+// Package infra makes Leda's part of an AWS account with the AWS CDK: queues, the function, its rights, what wakes it
+// and what people see of it.
 //
-// [NewStack] is the stack that this repository deploys. [New] is its construct, for any CDK app in Go:
-//
-//	leda, err := infra.New(ctx, stack, "Leda", infra.Props{
-//		Settings: infra.Settings{Cluster: "prod", ScaledObjects: "deploy/scaledobjects", Queues: []string{"orders"}},
-//		Name:     "shop-leda",
-//	})
+// [NewStack] is the stack that this repository deploys. [New] is its construct, for any CDK app in Go.
 package infra
 
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
+	"github.com/aws/aws-cdk-go/awscdk/v2/awsiam"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslambda"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awslogs"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awssqs"
 	"github.com/aws/constructs-go/constructs/v10"
 	"github.com/aws/jsii-runtime-go"
-
-	"github.com/leda-autoscaler/leda/kube"
 )
 
 // Props is what a Leda is made from.
 type Props struct {
 	Settings
 
-	// Name begins the alarms' names and, in lower case, is the function's. Default: the stack's name.
-	Name string
 	// Code is the function's. Default: built from this module's source, with the ScaledObjects beside it.
 	Code awslambda.Code
 }
@@ -41,7 +32,11 @@ type Leda struct {
 	Function awslambda.Function
 	Log      awslogs.CfnLogGroup
 	Queues   map[string]awssqs.Queue // the work queues made, by name
-	RBAC     string                  // the file, written at synth, of the function's rights in the cluster, for kubectl apply
+
+	// RBAC names, by cluster, the file written at synth of the function's rights in it, for kubectl apply.
+	RBAC map[string]string
+	// AccessEntries are commands, by cluster, for those that are not in the stack's own account and region.
+	AccessEntries map[string]*string
 }
 
 // New adds a Leda to a stack of a known account and region. The error has a line for every problem of the settings or,
@@ -58,14 +53,18 @@ func New(ctx context.Context, scope constructs.Construct, id string, props Props
 		props.Name = *stack.StackName()
 	}
 	props.Settings = props.withDefaults()
-	plan, err := newPlan(props, here)
+	plan, err := newPlan(props.Settings, here)
 	if err != nil {
 		return nil, err
 	}
 
 	name := strings.ToLower(props.Name)
-	rbac := filepath.Join(outdir, name+"-rbac.yaml")
-	if err := writeRBAC(rbac, plan); err != nil {
+	rbac, err := writeRBAC(outdir, name, plan)
+	if err != nil {
+		return nil, err
+	}
+	dashboard, err := dashboardBody(here, name, props.Settings, plan.depths)
+	if err != nil {
 		return nil, err
 	}
 	if props.Code == nil {
@@ -80,24 +79,37 @@ func New(ctx context.Context, scope constructs.Construct, id string, props Props
 	for _, note := range plan.notes {
 		awscdk.Annotations_Of(within).AddInfo(jsii.String(note))
 	}
+	for key, value := range props.Tags {
+		awscdk.Tags_Of(within).Add(jsii.String(key), jsii.String(value), nil)
+	}
+	bound(within, here, props.PermissionsBoundary)
+
 	log := newLogGroup(within, name, props.LogRetentionDays)
-	failed := newFailedEvents(within, name+"-failed-events")
-	role := newRole(within, here, plan.readable, props.Cluster, log, failed)
-	admit(within, props.Cluster, role)
-	function := newFunction(within, name, props, role, log)
+	failed := newFailedEvents(within, failedEvents(name))
+	bells := newDoorbells(within, name, plan.doorbells)
+	role := newRole(within, here, name, plan.rights, len(props.Subnets) > 0, log, failed, bells)
+	entries := admit(within, here, plan.clusters, role)
+	function := newFunction(within, name, props, plan.memory, role, log)
 	retryNothing(within, function, failed)
-	newHeartbeat(within, here, function)
-	newAlarms(within, here, props.Name, plan.waking, function)
-	return &Leda{Function: function, Log: log, Queues: newQueues(within, props.Queues), RBAC: rbac}, nil
+	newHeartbeat(within, here, props.Shards, function)
+	newAlarms(within, here, plan.waking, function)
+	ring(within, here, plan.doorbells, bells, function)
+	newHealth(within, name, props.Settings, log)
+	newQueries(within, props.Name, log)
+	if props.Dashboard == nil || *props.Dashboard {
+		newDashboard(within, here, props.Name, dashboard)
+	}
+	return &Leda{Function: function, Log: log, Queues: newQueues(within, props.Queues), RBAC: rbac, AccessEntries: entries}, nil
 }
 
-func writeRBAC(file string, p plan) error {
-	manifest, err := kube.RBAC(p.objects, kube.Group, p.fleet.ClusterObjects())
-	if err != nil {
-		return err
+// bound puts a permissions boundary, by name or ARN, on every role made.
+func bound(within constructs.Construct, here place, policy string) {
+	if policy == "" {
+		return
 	}
-	if err := os.WriteFile(file, manifest, 0o644); err != nil {
-		return fmt.Errorf("write the cluster's rights: %w", err)
+	if !strings.HasPrefix(policy, "arn:") {
+		policy = place{here.partition, "", here.account}.arn("iam", "policy/"+policy)
 	}
-	return nil
+	boundary := awsiam.ManagedPolicy_FromManagedPolicyArn(within, jsii.String("Boundary"), &policy)
+	awsiam.PermissionsBoundary_Of(within).Apply(boundary)
 }

@@ -24,13 +24,14 @@ func TestRepositoryIsInOrder(t *testing.T) {
 	if err != nil {
 		t.Fatal("cdk.json:", err)
 	}
+	settings.Name = "Leda"
 	settings.ScaledObjects = filepath.Join("..", settings.ScaledObjects)
-	plan, err := newPlan(Props{Settings: settings, Name: "Leda"}, place{"aws", "us-east-1", "111111111111"})
+	plan, err := newPlan(settings, place{"aws", "us-east-1", "111111111111"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, arn := range plan.readable { // else the example would need a queue that nobody makes
-		if want := "arn:aws:sqs:us-east-1:111111111111:" + settings.Queues[0]; arn != want {
+	for _, arn := range plan.rights.queues { // else the example would need a queue that nobody makes
+		if want := "arn:aws:sqs:us-east-1:111111111111:" + settings.Queues[0].Name; arn != want {
 			t.Errorf("the ScaledObjects read %s, and cdk.json makes %s", arn, want)
 		}
 	}
@@ -39,7 +40,8 @@ func TestRepositoryIsInOrder(t *testing.T) {
 func TestSynthWritesTheRightsInTheCluster(t *testing.T) {
 	props := props(t)
 	dir := synth(t, props)
-	plan, err := newPlan(Props{Settings: props.withDefaults(), Name: "Leda"}, place{"aws", "eu-north-1", "111111111111"})
+	props.Name = "Leda"
+	plan, err := newPlan(props.withDefaults(), nearby)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,15 +59,8 @@ func TestSynthWritesTheRightsInTheCluster(t *testing.T) {
 }
 
 func TestSynthTellsTheNotes(t *testing.T) {
-	manifest := decode[object](t, filepath.Join(synth(t, props(t)), "manifest.json"))
-	var got []any
-	for _, entry := range list(at(manifest, "artifacts", "Leda", "metadata", "/Leda/Leda")) {
-		if at(entry, "type") == "aws:cdk:info" {
-			got = append(got, at(entry, "data"))
-		}
-	}
-	want := []any{"prod/shop/partner/s0: no alarm, since queue partner is in account 222222222222, region eu-west-1; the schedule alone wakes its target"}
-	if diff := cmp.Diff(want, got); diff != "" {
+	want := []string{"prod/shop/partner/s0: no alarm, since queue partner is in account 222222222222, region eu-west-1; the schedule alone wakes its target"}
+	if diff := cmp.Diff(want, notesIn(t, synth(t, props(t)))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -96,7 +91,7 @@ func TestSettingsReachTheTemplate(t *testing.T) {
 	}
 	want := map[string]any{
 		"function": "scaler", "architecture": "x86_64", "memory": 512.0, "log": "/aws/lambda/scaler", "retention": 7.0,
-		"alarms": 0, "queues": 1, // for failed events
+		"alarms": 5, "queues": 1, // for its own health, and for failed events
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -50,7 +50,7 @@ func planOf(t *testing.T, files map[string]string) (plan, error) {
 			t.Fatal(err)
 		}
 	}
-	return newPlan(Props{Settings: Settings{Cluster: "prod"}.withDefaults(), Name: "Leda"}, nearby)
+	return newPlan(Settings{Name: "Leda", Cluster: "prod"}.withDefaults(), nearby)
 }
 
 func TestEveryMistakeInScaledObjectsIsNamedWithItsFile(t *testing.T) {
@@ -125,30 +125,34 @@ func TestAlarmsAreForAHundredTriggersUnlessAskedFor(t *testing.T) {
 		name   string
 		queues []queue
 		wanted *bool
-		alarms int
+		groups map[string]int // alarms by the beginning of their names
 		notes  []string
 		err    string
 	}{
-		{name: "100 have them", queues: triggers(100), alarms: 100},
+		{name: "100 have them", queues: triggers(100), groups: map[string]int{"Leda": 100}},
 		{name: "101 have not, and the note gives the price", queues: triggers(101), notes: []string{"no alarms: 101 would cost about $10.10 a month; set alarms to true to have them"}},
-		{name: "101 have them when asked for", queues: triggers(101), wanted: new(true), alarms: 101},
+		{name: "101 have them when asked for, in a nested stack", queues: triggers(101), wanted: new(true), groups: map[string]int{"Leda-1": 101}},
 		{name: "none when not wanted", queues: triggers(1), wanted: new(false)},
+		{name: "a nested stack has room for 400", queues: triggers(1000), wanted: new(true), groups: map[string]int{"Leda-1": 400, "Leda-2": 400, "Leda-3": 200}},
 		{
-			name: "more than a template holds", queues: triggers(401), wanted: new(true),
-			err: "context alarms: must be false for 401 triggers, since one template has room for 400 alarms, got true; the schedule wakes every target without them",
-		},
-		{
-			name: "a name longer than CloudWatch takes", queues: long,
+			name: "a name longer than CloudWatch takes", queues: long, groups: map[string]int{"Leda": 1},
 			err: "context alarms: an alarm's name holds 255 characters, got 258 in Leda/prod/shop/" + strings.Repeat("o", 240) + "/s0; shorten the ScaledObject's name or set alarms to false",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			waking, notes, err := wakingAlarms(test.queues, nearby, "Leda", test.wanted)
-			if message := fmt.Sprint(err); err != nil && message != test.err || err == nil && test.err != "" {
+			groups, notes, problems := wakingAlarms(test.queues, nearby, "Leda", test.wanted)
+			if err := joined(problems); (err != nil || test.err != "") && fmt.Sprint(err) != test.err {
 				t.Errorf("got error %v, want %s", err, test.err)
 			}
-			if len(waking) != test.alarms {
-				t.Errorf("got %d alarms, want %d", len(waking), test.alarms)
+			var got map[string]int
+			for _, g := range groups {
+				if got == nil {
+					got = map[string]int{}
+				}
+				got[g.prefix] = len(g.queues)
+			}
+			if diff := cmp.Diff(test.groups, got); diff != "" {
+				t.Errorf("alarms (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(test.notes, notes); diff != "" {
 				t.Errorf("notes (-want +got):\n%s", diff)
@@ -210,23 +214,5 @@ func TestPeopleAreToldWhatHasNoAlarm(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, plan.notes); diff != "" {
 		t.Errorf("notes (-want +got):\n%s", diff)
-	}
-}
-
-func TestQueuesMustFitTheRolesPolicy(t *testing.T) {
-	queues := func(n int) []queue {
-		all := make([]queue, n)
-		for i := range all {
-			all[i] = queue{scaling.Trigger{SQS: scaling.SQSTrigger{QueueName: fmt.Sprintf("%080d", i)}}, scaling.ScaledObject{}, 0, nearby}
-		}
-		return all
-	}
-	arns, err := readable(append(queues(70), queues(70)...)) // of 119 characters each, and each twice
-	if err != nil || len(arns) != 70 {
-		t.Errorf("got %d ARNs, error %v; want 70", len(arns), err)
-	}
-	const want = "context scaledObjects: the ARNs of 80 queues take 9520 characters of the role's policy, where 9000 have room; divide the ScaledObjects among several stacks"
-	if _, err := readable(queues(80)); err == nil || err.Error() != want {
-		t.Errorf("got error %v, want %s", err, want)
 	}
 }

@@ -30,7 +30,7 @@ func props(t *testing.T) Props {
 		t.Fatal(err)
 	}
 	return Props{
-		Settings: Settings{Cluster: "prod", ScaledObjects: "testdata/scaledobjects", Queues: []string{"orders", "returns"}},
+		Settings: Settings{Cluster: "prod", ScaledObjects: "testdata/scaledobjects", Queues: []Queue{{Name: "orders"}, {Name: "returns"}}},
 		Code:     awslambda.Code_FromAsset(&code, nil),
 	}
 }
@@ -59,7 +59,21 @@ func synth(t *testing.T, props Props) string {
 type object = map[string]any
 
 // template is a synthesized CloudFormation template.
-type template struct{ Resources map[string]*resource }
+type template struct {
+	Resources map[string]*resource
+	Outputs   map[string]*output
+}
+
+type output struct{ Value any }
+
+// text is what a person sees, without the folder of a file that synth wrote.
+func (o *output) text() string {
+	text := fmt.Sprint(plain(o.Value))
+	if file, ok := strings.CutPrefix(text, "kubectl apply -f "); ok {
+		return "kubectl apply -f " + filepath.Base(file)
+	}
+	return text
+}
 
 type resource struct {
 	Type                string
@@ -167,7 +181,8 @@ func at(value any, path ...any) any {
 	return value
 }
 
-// plain replaces {"Ref": id} by id and {"Fn::GetAtt": [id, attribute]} by id.attribute, everywhere.
+// plain replaces {"Ref": id} by id, {"Fn::GetAtt": [id, attribute]} by id.attribute and {"Fn::Join": [between, parts]} by
+// their text, everywhere.
 func plain(value any) any {
 	switch value := value.(type) {
 	case object:
@@ -176,6 +191,13 @@ func plain(value any) any {
 		}
 		if parts, ok := value["Fn::GetAtt"].([]any); ok {
 			return fmt.Sprintf("%v.%v", parts...)
+		}
+		if join, ok := value["Fn::Join"].([]any); ok {
+			var parts []string
+			for _, part := range list(plain(join[1])) {
+				parts = append(parts, fmt.Sprint(part))
+			}
+			return strings.Join(parts, fmt.Sprint(join[0]))
 		}
 		other := object{}
 		for key, v := range value {

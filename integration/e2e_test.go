@@ -86,7 +86,16 @@ func TestOnTheLocalStack(t *testing.T) {
 		}
 	})
 	t.Run("kube", func(t *testing.T) { testKube(t, s, root) })
-	t.Run("Leda", func(t *testing.T) { testLeda(t, s, root) })
+	t.Run("side by side", func(t *testing.T) {
+		t.Run("Leda", func(t *testing.T) {
+			t.Parallel()
+			testLeda(t, s, root)
+		})
+		t.Run("infrastructure", func(t *testing.T) {
+			t.Parallel() // the story waits for most of its time
+			testInfrastructure(t, s, root)
+		})
+	})
 }
 
 func testLeda(t *testing.T, s *stack.Stack, root string) {

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -42,7 +43,7 @@ func synth(ctx context.Context, app awscdk.App, getenv func(string) string) erro
 	if region := getenv("CDK_DEFAULT_REGION"); region != "" {
 		env.Region = &region
 	}
-	if _, err := infra.NewStack(ctx, app, "Leda", env, infra.Props{Settings: settings}); err != nil {
+	if _, err := infra.NewStack(ctx, app, cmp.Or(settings.Name, "Leda"), env, infra.Props{Settings: settings}); err != nil {
 		return err
 	}
 	app.Synth(nil)

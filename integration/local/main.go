@@ -16,10 +16,11 @@ import (
 
 const usage = `usage: go run ./integration/local COMMAND
 
-  demo   play the walk-through on a stack of its own
-  prepare  build and install what it needs
-  up     start the local stack and leave it running
-  down   stop it`
+  demo             play the walk-through on a stack of its own
+  prepare          build and install what it needs
+  prepare-linters  install what checks the templates
+  up               start the local stack and leave it running
+  down             stop it`
 
 func main() {
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -44,6 +45,8 @@ func run(ctx context.Context, args []string) error {
 		return demo(ctx, root)
 	case "prepare":
 		return stack.Prepare(ctx, root, stack.Print(os.Stdout))
+	case "prepare-linters":
+		return stack.PrepareTemplateLinters(ctx, root, stack.Print(os.Stdout))
 	case "up":
 		return up(ctx, root)
 	case "down":

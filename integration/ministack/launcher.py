@@ -48,7 +48,7 @@ def require_version() -> None:
 require_version()
 
 from ministack import app
-from ministack.core import iam_evaluator, lambda_runtime, responses
+from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses
 from ministack.services import cloudwatch, cloudwatch_logs, eks, eventbridge, lambda_svc, scheduler
 from ministack.services.cloudformation import provisioners
 
@@ -70,6 +70,7 @@ NAMES = {
         "_update_access_entry",
     ],
     eventbridge: ["_dispatch_to_lambda"],
+    iam_actions: ["_safe_json_field", "extract_resource_arn"],
     iam_evaluator: ["EvalContext", "evaluate_resource_policy"],
     lambda_svc: [
         "_emit_lambda_logs",
@@ -363,6 +364,21 @@ def answer_for_real_cluster() -> None:
     eks._create_cluster = create
 
 
+def name_log_streams() -> None:
+    """MiniStack holds requests on a log group against policies by NAME; AWS does by NAME:* or NAME:log-stream:STREAM."""
+    extract = iam_actions.extract_resource_arn
+
+    @functools.wraps(extract)
+    def with_stream(service: str, method: str, path: str, headers: dict, body: bytes, *args: Any) -> str:
+        arn = extract(service, method, path, headers, body, *args)
+        if service != "logs" or ":log-group:" not in arn or headers.get("x-amz-target", "").endswith("Resource"):
+            return arn  # the three actions on tags name it without
+        put = headers.get("x-amz-target", "").endswith(".PutLogEvents")
+        return f"{arn}:log-stream:{iam_actions._safe_json_field(body, 'logStreamName')}" if put else f"{arn}:*"
+
+    iam_actions.extract_resource_arn = with_stream
+
+
 def number_log_events() -> None:
     """MiniStack gives the lines that it logs for a function no eventId, on which `aws logs tail --follow` fails."""
     append = cloudwatch_logs._append_log_events
@@ -443,6 +459,7 @@ PATCHES = [
     run_lambda_alarm_actions,
     invoke_scheduled_async,
     answer_for_real_cluster,
+    name_log_streams,
     number_log_events,
     write_function_logs_at_once,
     stay_off_port_443,

@@ -666,6 +666,24 @@ class OtherServices(LauncherTest):
         until(lambda: any(m.startswith("REPORT ") for m in messages()), "the invocation's end is in the log")
         self.assertEqual(messages().count("working"), 1)
 
+    def test_rights_on_the_streams_of_a_log_group(self) -> None:
+        logs = stack.client("logs")
+        for group in ("mine", "theirs"):
+            logs.create_log_group(logGroupName=group)
+            self.addCleanup(logs.delete_log_group, logGroupName=group)
+        actions = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        streams = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:mine:*"
+        _arn, key, secret = self.user("writer", {"Effect": "Allow", "Action": actions, "Resource": streams})
+        writer = stack.client("logs", key, secret)
+        line = {"timestamp": int(time.time() * 1000), "message": "written"}
+        writer.create_log_stream(logGroupName="mine", logStreamName="one")
+        writer.put_log_events(logGroupName="mine", logStreamName="one", logEvents=[line])
+        self.refused("AccessDeniedException", writer.create_log_stream, logGroupName="theirs", logStreamName="one")
+        self.refused("AccessDeniedException", writer.describe_log_streams, logGroupName="mine")
+        _arn, key, secret = self.user("misled", {"Effect": "Allow", "Action": actions, "Resource": streams.removesuffix(":*")})
+        misled = stack.client("logs", key, secret)
+        self.refused("AccessDeniedException", misled.create_log_stream, logGroupName="mine", logStreamName="two")
+
     def test_queue_by_bare_name_with_rights_on_it_only(self) -> None:
         """MiniStack has this one; Leda rests on it."""
         queues = stack.client("sqs")

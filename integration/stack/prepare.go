@@ -17,6 +17,28 @@ import (
 // Prepare builds and installs below .local what Start needs and what is missing
 // or outdated there. With everything in place it takes a few milliseconds.
 func Prepare(ctx context.Context, root string, progress Progress) error {
+	return prepare(ctx, root, progress, func(i installer) []step {
+		return []step{
+			i.controlPlane,
+			func(ctx context.Context) error { return i.python(ctx, "ministack") },
+			func(ctx context.Context) error { return i.python(ctx, "awscli") },
+			i.node,
+			i.cdkApp,
+		}
+	})
+}
+
+// PrepareTemplateLinters installs below .local what checks the templates.
+func PrepareTemplateLinters(ctx context.Context, root string, progress Progress) error {
+	return prepare(ctx, root, progress, func(i installer) []step {
+		return []step{func(ctx context.Context) error { return i.python(ctx, "templates") }}
+	})
+}
+
+// A step is a part of the preparation, and waits for no other one.
+type step func(context.Context) error
+
+func prepare(ctx context.Context, root string, progress Progress, steps func(installer) []step) error {
 	p, err := newPlace(root)
 	if err != nil {
 		return err
@@ -33,12 +55,9 @@ func Prepare(ctx context.Context, root string, progress Progress) error {
 	spawner := newSpawner()
 	defer spawner.close()
 	group, ctx := errgroup.WithContext(ctx)
-	i := installer{place: p, spawner: spawner, progress: progress}
-	group.Go(func() error { return i.controlPlane(ctx) })
-	group.Go(func() error { return i.python(ctx, "ministack") })
-	group.Go(func() error { return i.python(ctx, "awscli") })
-	group.Go(func() error { return i.node(ctx) })
-	group.Go(func() error { return i.cdkApp(ctx) })
+	for _, step := range steps(installer{place: p, spawner: spawner, progress: progress}) {
+		group.Go(func() error { return step(ctx) })
+	}
 	return group.Wait()
 }
 

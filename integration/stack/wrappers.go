@@ -33,6 +33,8 @@ func (s *Stack) cdkWrapper() string {
 cd %s || exit
 export CDK_HOME=%s JSII_RUNTIME_PACKAGE_CACHE_ROOT=%s TMPDIR=%s
 export NODE_EXTRA_CA_CERTS=%s
+output=%s # the CDK's own variable comes first, for two deployments at once
+export CDK_OUTPUT="${CDK_OUTPUT:-$output}"
 export NODE_NO_WARNINGS=1 CDK_DISABLE_CLI_TELEMETRY=true CDK_DISABLE_VERSION_CHECK=true
 # jsii draws a box around its opinion on the age of Node.js, at each run.
 export JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION=20,21,22,23,24,25
@@ -41,7 +43,7 @@ if [ "$1" = deploy ]; then
 	shift
 	set -- deploy --require-approval never "$@"
 fi
-exec node %s "$@" --no-notices --output %s --context architecture=%s
+exec node %s "$@" --no-notices --context architecture=%s
 `, quote(s.root), quote(s.local("cdk")), quote(s.local("jsii")), quote(filepath.Join(s.folder, "tmp")),
-		quote(s.pki("aws-ca.crt")), quote(s.cdk()), quote(filepath.Join(s.folder, "cdk.out")), architecture())
+		quote(s.pki("aws-ca.crt")), quote(filepath.Join(s.folder, "cdk.out")), quote(s.cdk()), architecture())
 }

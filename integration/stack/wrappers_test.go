@@ -26,7 +26,7 @@ func TestWrappers(t *testing.T) {
 	t.Setenv("KUBEBUILDER_ASSETS", "")
 	s := exampleStack(t)
 	programs := t.TempDir()
-	program(t, filepath.Join(programs, "node"), "pwd -P\n"+printArguments)
+	program(t, filepath.Join(programs, "node"), "pwd -P\necho \"$CDK_OUTPUT\"\n"+printArguments)
 	program(t, s.python("awscli"), printArguments)
 	if err := os.MkdirAll(filepath.Join(s.folder, "bin"), 0o700); err != nil {
 		t.Fatal(err)
@@ -38,7 +38,7 @@ func TestWrappers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	local := []string{"--no-notices", "--output", s.folder + "/cdk.out", "--context", "architecture=" + architecture()}
+	local := []string{"--no-notices", "--context", "architecture=" + architecture()}
 
 	for _, test := range []struct {
 		name string
@@ -53,17 +53,17 @@ func TestWrappers(t *testing.T) {
 		{
 			"cdk deploy runs from the root and asks nobody",
 			[]string{"cdk", "deploy", "--outputs-file", "my outputs.json"},
-			append([]string{root, s.cdk(), "deploy", "--require-approval", "never", "--outputs-file", "my outputs.json"}, local...),
+			append([]string{root, s.folder + "/cdk.out", s.cdk(), "deploy", "--require-approval", "never", "--outputs-file", "my outputs.json"}, local...),
 		},
 		{
 			"another command knows no approval",
 			[]string{"cdk", "diff"},
-			append([]string{root, s.cdk(), "diff"}, local...),
+			append([]string{root, s.folder + "/cdk.out", s.cdk(), "diff"}, local...),
 		},
 		{
 			"no command",
 			[]string{"cdk"},
-			append([]string{root, s.cdk()}, local...),
+			append([]string{root, s.folder + "/cdk.out", s.cdk()}, local...),
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
