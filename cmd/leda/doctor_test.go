@@ -15,7 +15,7 @@ ok function leda is there, last deployed 2026-02-28T09:00:00Z
 ok its heart beats: the last invocation ended 32s ago
 ok the function reads queues, workload and memory of 1 of its 1 targets
 ok cluster demo admits the function's role as group leda
-ok group leda may do all that the ScaledObjects need (4 rights)
+ok group leda may do all that the ScaledObjects need (5 rights)
 ok Deployment orders in namespace shop is there, at 1 replicas
 ok no HorizontalPodAutoscaler and no ScaledObject of KEDA's scales the same
    workloads
