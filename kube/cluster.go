@@ -63,6 +63,7 @@ type way struct {
 	cluster  string
 	endpoint string
 	client   *http.Client
+	close    func()    // its idle connections
 	serves   bool      // it has answered
 	last     time.Time // when it did last
 }
@@ -125,7 +126,7 @@ func (c *Cluster) settle(ctx context.Context, w *way, began time.Time, verb stri
 		if c.way == w {
 			c.way = nil
 		}
-		w.client.CloseIdleConnections()
+		w.close()
 		return true
 	}
 	switch {
@@ -136,7 +137,7 @@ func (c *Cluster) settle(ctx context.Context, w *way, began time.Time, verb stri
 		c.down = err
 	}
 	if silent && w != nil {
-		w.client.CloseIdleConnections()
+		w.close()
 	}
 	close(c.trying)
 	c.trying = nil
@@ -169,27 +170,28 @@ func (c *Cluster) open(ctx context.Context) (*way, error) {
 	if !roots.AppendCertsFromPEM(pem) {
 		return nil, fmt.Errorf("cluster %s: its certificate authority is no certificate in PEM", c.Name)
 	}
-	client := newClient(roots)
-	if c.Wrap != nil {
-		client.Transport = c.Wrap(client.Transport)
-	}
-	return &way{cluster: c.Name, endpoint: strings.TrimSuffix(endpoint, "/"), client: client}, nil
+	return newWay(c.Name, endpoint, roots, c.Wrap), nil
 }
 
-// newClient speaks HTTP/2, over which one connection carries a whole pass, and finds out by itself about a
+// newWay speaks HTTP/2, over which one connection carries a whole pass, and finds out by itself about a
 // connection that died while the function was frozen.
-func newClient(roots *x509.CertPool) *http.Client {
-	return &http.Client{
-		Transport: &http.Transport{
-			Proxy:             http.ProxyFromEnvironment,
-			TLSClientConfig:   &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-			ForceAttemptHTTP2: true,
-			HTTP2:             &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 3 * time.Second},
-			IdleConnTimeout:   5 * time.Minute,
-		},
+func newWay(cluster, endpoint string, roots *x509.CertPool, wrap func(http.RoundTripper) http.RoundTripper) *way {
+	transport := &http.Transport{
+		Proxy:             http.ProxyFromEnvironment,
+		TLSClientConfig:   &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2: true,
+		HTTP2:             &http.HTTP2Config{SendPingTimeout: 10 * time.Second, PingTimeout: 3 * time.Second},
+		IdleConnTimeout:   5 * time.Minute,
+	}
+	client := &http.Client{
+		Transport: transport,
 		// An API server redirects nobody, and a token is for nobody else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
+	if wrap != nil {
+		client.Transport = wrap(transport)
+	}
+	return &way{cluster: cluster, endpoint: strings.TrimSuffix(endpoint, "/"), client: client, close: transport.CloseIdleConnections}
 }
 
 // silence is the error of a request that got no answer, with what to do about it.
@@ -225,6 +227,6 @@ func (c *Cluster) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.way != nil {
-		c.way.client.CloseIdleConnections()
+		c.way.close()
 	}
 }

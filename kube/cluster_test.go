@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -176,6 +177,10 @@ func TestASlowReadIsItsOwnTrouble(t *testing.T) {
 	}
 }
 
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
 func TestTheFirstRequestsShareAConnection(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, scaleOf(2)) })
 	connections := map[string]bool{}
@@ -186,8 +191,19 @@ func TestTheFirstRequestsShareAConnection(t *testing.T) {
 		mu.Unlock()
 		reply(w, http.StatusOK, scaleOf(2))
 	})
-	if err := errors.Join(everybody(t, at(t, s), web(), 64)...); err != nil {
+	c := at(t, s)
+	var sent atomic.Int64
+	c.Wrap = func(next http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			sent.Add(1)
+			return next.RoundTrip(r)
+		})
+	}
+	if err := errors.Join(everybody(t, c, web(), 64)...); err != nil {
 		t.Fatal(err)
+	}
+	if sent.Load() != 64 {
+		t.Errorf("%d requests went through what is around them, want 64", sent.Load())
 	}
 	if len(connections) != 1 {
 		t.Errorf("got %d connections, want 1", len(connections))

@@ -138,7 +138,7 @@ func trusting(t *testing.T, s *server) *http.Client {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(text)
-	return newClient(roots)
+	return newWay("", "", roots, nil).client
 }
 
 func reply(w http.ResponseWriter, code int, body any) {
