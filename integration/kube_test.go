@@ -143,6 +143,7 @@ spec:
 	test("ready pods are those that the controller counts", kubernetes.ready)
 	test("events are what kubectl describe shows", kubernetes.events)
 	test("what RBAC does not allow is said with what to do", kubernetes.forbidden)
+	test("credentials are read from wherever they are kept, and nothing else", kubernetes.credentials)
 	test("memory comes back, to the instant here and late elsewhere", kubernetes.recall)
 	test("two functions at work cannot undo each other's memory", kubernetes.memoryConflict)
 	test("writes at the same time all arrive", kubernetes.memoryTogether)

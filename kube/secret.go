@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/leda-autoscaler/leda/scaling"
@@ -51,13 +53,13 @@ func (c *Cluster) holder(ctx context.Context, o *scaling.ScaledObject, namespace
 	switch from.Kind {
 	case scaling.FromSecret, scaling.FromConfigMap:
 		resource := strings.ToLower(string(from.Kind)) + "s"
-		answer, err := c.request(ctx, "GET", "/api/v1/namespaces/"+namespace+"/"+resource+"/"+from.Name, nil)
+		answer, err := c.request(ctx, http.MethodGet, "/api/v1/namespaces/"+url.PathEscape(namespace)+"/"+resource+"/"+url.PathEscape(from.Name), nil)
 		if err != nil {
 			return nil, fmt.Errorf("read %s %s/%s: %w", from.Kind, namespace, from.Name, adviseRead(err, namespace, resource, from.Name))
 		}
 		return answer, nil
 	case scaling.FromEnv:
-		answer, err := c.part(ctx, o, "GET", "", nil)
+		answer, err := c.part(ctx, o, http.MethodGet, "", nil)
 		if err != nil {
 			return nil, fmt.Errorf("read env %s of %s: %w", from.Name, workloadName(o), err)
 		}

@@ -19,7 +19,7 @@ import (
 )
 
 // signed is an AWS service of which one action is called. The SDK's clients of STS and CloudWatch would add a
-// quarter to the function's start and 7 % to its size; its signer and its rules for trying again are used.
+// third to the function's start and 8 % to its size; its signer and its rules for trying again are used.
 type signed struct {
 	name  string // of the service, in its address
 	scope string // of its signatures

@@ -32,6 +32,11 @@ func TestTheTargetsOfAFleet(t *testing.T) {
 			t.Errorf("%s: got %v, %v", row.rule, all.ScaledObjects, err)
 		}
 	}
+	for namespace, want := range map[string]string{"": "keda", "own": "own"} {
+		if got := (Fleet{ClusterObjectNamespace: namespace}).ClusterObjects(); got != want {
+			t.Errorf("the namespace of cluster objects is %q, want %q", got, want)
+		}
+	}
 	if got := (Looks{GrowingSeconds: 2}); got.Growing() != 2*time.Second || got.Shrinking() != 15*time.Second {
 		t.Errorf("got looks each %s and %s, want 2s as written and 15s", got.Growing(), got.Shrinking())
 	}
