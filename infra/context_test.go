@@ -1,6 +1,7 @@
 package infra
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -103,6 +104,20 @@ func TestReadContext(t *testing.T) {
 const allKeys = "activeLook, alarmTopic, alarms, architecture, assumableRoles, cluster, clusterObjectNamespace, clusters, dashboard, environment, " +
 	"idleLook, logRetentionDays, memory, name, permissionsBoundary, queues, readableQueues, reservedConcurrency, scaledObjects, securityGroups, shards, " +
 	"steadyLook, subnets, tags"
+
+func TestEveryKeyIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../docs/deploy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(page), "| Key | Default |")
+	table, _, _ = strings.Cut(table, "\n\n")
+	for key := range strings.SplitSeq(allKeys, ", ") {
+		if first := "| `" + key + "`"; !strings.Contains(table, first) && !strings.Contains(table, ", `"+key+"` |") {
+			t.Errorf("docs/deploy.md has no row for %s", key)
+		}
+	}
+}
 
 func TestReadContextNamesEveryProblem(t *testing.T) {
 	for _, test := range []struct {

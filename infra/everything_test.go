@@ -54,6 +54,8 @@ func TestPromisesWithEverySetting(t *testing.T) {
 	})
 	t.Run("people are told what is left to do", func(t *testing.T) {
 		want := []string{
+			"near/shop/parcels/s0: no alarm, since its queue is known at run time only; the schedule alone wakes its target",
+			"near/shop/reports/s1: no alarm, since queue reports is in account 444444444444, region eu-north-1; the schedule alone wakes its target",
 			"cluster far: is in account 111111111111, region eu-west-1, where this stack cannot make its access entry; make it once, with the command that the deployment prints",
 			"cluster elsewhere: is in account 222222222222, region eu-north-1, where this stack cannot make its access entry; make it once, with the command that the deployment prints",
 			"doorbell arn:aws:sns:eu-west-1:222222222222:returns: is in another account; the deployment can subscribe to it only if the topic's policy allows sns:Subscribe to account 111111111111",
@@ -94,6 +96,7 @@ var promisesOfEverything = []promise{
 		guard: func(tm template) error {
 			role := tm.role("lambda.amazonaws.com")
 			want := []string{
+				"Allow cloudwatch:GetMetricData on *",
 				"Allow eks:DescribeCluster on arn:aws:eks:" + here + "cluster/near",
 				"Allow eks:DescribeCluster on arn:aws:eks:eu-west-1:111111111111:cluster/far",
 				"Allow logs:CreateLogStream on arn:aws:logs:" + here + "log-group:/aws/lambda/leda:*",
@@ -104,6 +107,7 @@ var promisesOfEverything = []promise{
 				"Allow sqs:SendMessage on " + tm.arn(tm.queue("leda-failed-events")),
 				"Allow sts:AssumeRole on arn:aws:iam::222222222222:role/leda",
 				"Allow sts:AssumeRole on arn:aws:iam::333333333333:role/reader",
+				"Allow sts:AssumeRole on arn:aws:iam::444444444444:role/queues",
 			}
 			for _, n := range []string{"1", "2"} {
 				for _, action := range []string{"DeleteMessage", "GetQueueAttributes", "ReceiveMessage"} {
@@ -123,7 +127,10 @@ var promisesOfEverything = []promise{
 			"any doorbell":      func(tm template) { set(tm.statement("sqs:ReceiveMessage"), "*", "Resource") },
 			"any queue":         func(tm template) { set(tm.statement("sqs:GetQueueAttributes"), "arn:aws:sqs:*:*:shop-*", "Resource") },
 			"any cluster":       func(tm template) { set(tm.statement("eks:DescribeCluster"), "*", "Resource") },
-			"metrics, unneeded": func(tm template) { set(tm.statement("eks:DescribeCluster"), "cloudwatch:GetMetricData", "Action") },
+			"all of CloudWatch": func(tm template) { set(tm.statement("cloudwatch:GetMetricData"), "cloudwatch:*", "Action") },
+			"more than reads": func(tm template) {
+				set(tm.statement("sqs:GetQueueAttributes"), []any{"sqs:GetQueueAttributes", "sqs:ReceiveMessage"}, "Action")
+			},
 		},
 	},
 	{

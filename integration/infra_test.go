@@ -38,8 +38,21 @@ func topic(name string) string {
 	return fmt.Sprintf("arn:aws:sns:%s:%s:%s", stack.Region, stack.Account, name)
 }
 
-// scales writes a ScaledObject that follows a queue of its own name.
-func (s second) scales(name string, annotations string) {
+// aMetric is a trigger that is read from CloudWatch.
+const aMetric = `    - type: aws-cloudwatch
+      metadata:
+        namespace: Shop
+        metricName: Waiting
+        dimensionName: Service
+        dimensionValue: shop
+        targetMetricValue: "5"
+        minMetricValue: "0"
+        awsRegion: ` + stack.Region + `
+        identityOwner: operator
+`
+
+// scales writes a ScaledObject that follows a queue of its own name, and perhaps more.
+func (s second) scales(name, annotations, more string) {
 	s.Helper()
 	text := fmt.Sprintf(`apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
@@ -49,7 +62,7 @@ spec:
   triggers:
     - type: aws-sqs-queue
       metadata: {queueURL: %[1]s, awsRegion: %[3]s, identityOwner: operator}
-`, name, annotations, stack.Region)
+`, name, annotations, stack.Region) + more
 	if err := os.WriteFile(filepath.Join(s.objects, name+".yaml"), []byte(text), 0o644); err != nil {
 		s.Fatal(err)
 	}
@@ -65,8 +78,8 @@ func testInfrastructure(t *testing.T, s *stack.Stack, root string) {
 	for _, role := range []string{"reader", "stranger"} {
 		p.types("aws iam create-role --role-name " + role + " --assume-role-policy-document '" + trustAccount() + "'")
 	}
-	p.scales("first", "leda.dev/doorbell: \""+topic("bell")+"\"")
-	p.scales("gone", "")
+	p.scales("first", "leda.dev/doorbell: \""+topic("bell")+"\"", "")
+	p.scales("gone", "", "")
 	p.cdk("deploy --progress events", "first,gone")
 
 	step := func(name string, try func(second)) {
@@ -96,16 +109,19 @@ func trustAccount() string {
 	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":"arn:aws:iam::%s:root"}}]}`, stack.Account)
 }
 
-// credentials assumes a role.
-func (s second) credentials(role string) aws.Credentials {
+// asFunction assumes the function's role. Lambda alone may do so: the test puts itself in Lambda's place.
+func (s second) asFunction() aws.Credentials {
 	s.Helper()
-	var answer struct{ Credentials aws.Credentials }
-	printed := s.types("aws sts assume-role --role-session-name test --query '{Credentials: " +
-		"{AccessKeyID: Credentials.AccessKeyId, SecretAccessKey: Credentials.SecretAccessKey, SessionToken: Credentials.SessionToken}}' --role-arn " + role)
+	role := s.types("aws lambda get-function-configuration --function-name second --query Role --output text")
+	name := role[strings.LastIndex(role, "/")+1:]
+	s.types("aws iam update-assume-role-policy --role-name " + name + " --policy-document '" + trustAccount() + "'")
+	var answer aws.Credentials
+	printed := s.types("aws sts assume-role --role-session-name test --query 'Credentials." +
+		"{AccessKeyID: AccessKeyId, SecretAccessKey: SecretAccessKey, SessionToken: SessionToken}' --role-arn " + role)
 	if err := json.Unmarshal([]byte(printed), &answer); err != nil {
 		s.Fatalf("%v: %s", err, printed)
 	}
-	return answer.Credentials
+	return answer
 }
 
 // A request of an AWS service, as the SDKs send it: the action in a header, in the form, or by method and path.
@@ -121,6 +137,12 @@ func logs(action, body string) request {
 
 func query(service, action, parameters string) request {
 	return request{service, "", "POST", "/", "Action=" + action + parameters}
+}
+
+func readMetrics() request {
+	return query("monitoring", "GetMetricData", "&Version=2010-08-01&StartTime=2026-01-01T00:00:00Z&EndTime=2026-01-01T01:00:00Z"+
+		"&MetricDataQueries.member.1.Id=m&MetricDataQueries.member.1.MetricStat.Period=60&MetricDataQueries.member.1.MetricStat.Stat=Average"+
+		"&MetricDataQueries.member.1.MetricStat.Metric.Namespace=Shop&MetricDataQueries.member.1.MetricStat.Metric.MetricName=Waiting")
 }
 
 // asks sends a request with a role's credentials.
@@ -159,12 +181,7 @@ func (s second) asks(who aws.Credentials, r request) (status int, answer string)
 var refused = regexp.MustCompile(`AccessDenied|not authorized`)
 
 func exactRights(s second) {
-	role := s.types("aws lambda get-function-configuration --function-name second --query Role --output text")
-	// Lambda alone may assume it: the test puts itself in Lambda's place.
-	name := role[strings.LastIndex(role, "/")+1:]
-	s.types("aws iam update-assume-role-policy --role-name " + name + " --policy-document '" + trustAccount() + "'")
-	function := s.credentials(role)
-
+	function := s.asFunction()
 	url := func(queue string) string { return *s.stack.AWS().BaseEndpoint + "/" + stack.Account + "/" + queue }
 	s.types("aws logs create-log-group --log-group-name other && aws logs create-log-stream --log-group-name other --log-stream-name test")
 	const all, message = `, "AttributeNames": ["All"]`, `, "MessageBody": "x"`
@@ -204,7 +221,7 @@ func exactRights(s second) {
 		{"log elsewhere", put("other"), false},
 		{"make a log", logs("CreateLogGroup", `{"logGroupName": "more"}`), false},
 		{"read its log", logs("FilterLogEvents", `{"logGroupName": "/aws/lambda/second"}`), false},
-		{"read metrics, which no trigger does", query("monitoring", "GetMetricData", "&Version=2010-08-01&StartTime=2026-01-01T00:00:00Z&EndTime=2026-01-01T01:00:00Z"), false},
+		{"read metrics, which no trigger does", readMetrics(), false},
 		{"set an alarm off", query("monitoring", "SetAlarmState", "&Version=2010-08-01&AlarmName=x&StateValue=OK&StateReason=x"), false},
 		{"invoke itself", request{"lambda", "", "POST", "/2015-03-31/functions/second/invocations", "{}"}, false},
 		{"see its code", request{"lambda", "", "GET", "/2015-03-31/functions/second", ""}, false},
@@ -241,7 +258,7 @@ func update(s second) {
 	if got, want := s.alarms(), `["Second/demo/second/first/s0","Second/demo/second/gone/s0"]`; got != want {
 		s.Errorf("alarms: got %s, want %s", got, want)
 	}
-	s.scales("renamed", "")
+	s.scales("renamed", "", aMetric)
 	if err := os.Remove(filepath.Join(s.objects, "gone.yaml")); err != nil {
 		s.Fatal(err)
 	}
@@ -255,6 +272,9 @@ func update(s second) {
 	s.cdk("deploy --progress events", "renamed,gone")
 	if got, want := s.alarms(), `["Second/demo/second/first/s0","Second/demo/second/renamed/s0"]`; got != want {
 		s.Errorf("alarms: got %s, want %s", got, want)
+	}
+	if status, answer := s.asks(s.asFunction(), readMetrics()); status != http.StatusOK {
+		s.Errorf("with a trigger that reads metrics it may not do so: %d %s", status, answer)
 	}
 	s.keepsMessage("first")
 	s.types("aws sqs send-message --message-body kept --queue-url $(aws sqs get-queue-url --query QueueUrl --output text --queue-name renamed)")
