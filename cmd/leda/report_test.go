@@ -219,6 +219,26 @@ func TestReportInABrowser(t *testing.T) {
 		chromedp.ActionFunc(func(ctx context.Context) error { return input.DispatchMouseEvent(input.MouseMoved, x, y).Do(ctx) }), painted())
 	b.want("pointing at the middle shows the middle", moment+".slice(0, 13)", "2026-01-05 01")
 
+	shot := `[...document.querySelectorAll("canvas")].map(c => c.toDataURL()).join(" ")`
+	before := strings.Split(b.asks(shot), " ")
+	mouse := func(kind input.MouseType, dx float64) chromedp.Action {
+		return chromedp.ActionFunc(func(ctx context.Context) error {
+			return input.DispatchMouseEvent(kind, x+dx, y).WithButton(input.Left).WithClickCount(1).Do(ctx)
+		})
+	}
+	b.do(mouse(input.MousePressed, 0), mouse(input.MouseMoved, 40), mouse(input.MouseMoved, 90), mouse(input.MouseReleased, 90), painted())
+	for i, after := range strings.Split(b.asks(shot), " ") {
+		if after == before[i] {
+			t.Errorf("dragging over one chart does not zoom chart %d", i)
+		}
+	}
+	b.do(chromedp.Click("#whole"), painted())
+	for i, after := range strings.Split(b.asks(shot), " ") {
+		if after != before[i] {
+			t.Errorf("the whole time is not as it was, in chart %d", i)
+		}
+	}
+
 	b.want("the table has changes, each with its reason", `document.querySelectorAll("#rows tr").length > 5 && [...document.querySelectorAll("#rows tr")].every(r => r.cells[1].textContent.includes("→") && r.cells[3].textContent)`, "true")
 	show := func(which string) chromedp.Action {
 		return chromedp.Tasks{chromedp.SetValue("#which", which), chromedp.Evaluate(`document.getElementById("which").dispatchEvent(new Event("change"))`, nil)}
