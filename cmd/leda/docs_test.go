@@ -48,3 +48,22 @@ func TestDocs(t *testing.T) {
 		}
 	}
 }
+
+// What docs/command-line.md shows of a deployment is what the tests' deployment prints.
+func TestCommandLinePage(t *testing.T) {
+	text, err := os.ReadFile("../../docs/command-line.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := strings.ReplaceAll(string(text), "\n    ", "\n")
+	for _, command := range []string{"leda explain shop/orders", "leda status", "leda doctor scaledobjects"} {
+		w := aWorld(t)
+		if strings.Contains(command, "doctor") {
+			w.rights = func(a map[string]any) bool { return a["verb"] != "update" || a["subresource"] != "scale" }
+		}
+		_, out, problems := w.types(strings.Replace(strings.TrimPrefix(command, "leda "), "scaledobjects", "FILE", 1))
+		if want := "$ " + command + "\n" + strings.ReplaceAll(out, "FILE", "scaledobjects"); problems != "" || !strings.Contains(page, want) {
+			t.Errorf("the page has not\n%s%s", want, problems)
+		}
+	}
+}
