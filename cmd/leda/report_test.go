@@ -318,3 +318,15 @@ func TestReportHidesNoSpike(t *testing.T) {
 		t.Errorf("the spike, at 61.8 %% of the time, is seen at %s %% of the width", got)
 	}
 }
+
+// The library that is embedded is the one that vendor.sh would fetch.
+func TestUplotIsTheVersionItSays(t *testing.T) {
+	script, err := os.ReadFile("report/uplot/vendor.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := regexp.MustCompile(`(?m)^version=(.+)$`).FindSubmatch(script)
+	if version == nil || !strings.Contains(uplotJS[:200], "(v"+string(version[1])+")") {
+		t.Errorf("vendor.sh fetches %q, embedded is %.80s", version, uplotJS)
+	}
+}
