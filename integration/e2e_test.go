@@ -111,7 +111,6 @@ func testLeda(t *testing.T, s *stack.Stack, root string) {
 	at := func(t *testing.T) person { return person{t, s.Environ(), root} }
 	t.Run("no look of the story failed", func(t *testing.T) { noLookFailed(at(t)) })
 	t.Run("a dry run decides, reports and changes nothing", func(t *testing.T) { dryRun(at(t)) })
-	t.Run("the command line finds what is wrong, and how to mend it", func(t *testing.T) { commandLine(at(t)) })
 	t.Run("an alarm wakes the function for its target", func(t *testing.T) { alarm(at(t)) })
 	t.Run("an event that is not understood is an error that names it", func(t *testing.T) { unknownEvent(at(t)) })
 	t.Run("memory is kept where applying the rights again does not wipe it", func(t *testing.T) { memory(at(t)) })
@@ -119,6 +118,7 @@ func testLeda(t *testing.T, s *stack.Stack, root string) {
 	t.Run("without its Role Leda changes nothing and says what to do", func(t *testing.T) { noRole(at(t)) })
 	t.Run("where memory cannot be stored Leda grows and never shrinks", func(t *testing.T) { memoryNotWritable(at(t)) })
 	t.Run("no secret is in the log or in memory", func(t *testing.T) { noSecrets(at(t)) })
+	t.Run("the command line finds what is wrong, and how to mend it", func(t *testing.T) { commandLine(at(t)) })
 	t.Run("deploying again changes nothing; destroying keeps the queues", func(t *testing.T) { deployAgain(at(t)) })
 }
 

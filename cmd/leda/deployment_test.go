@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ type world struct {
 	patterns []string
 	queues   []string
 	groups   []string // of the access entry; none when nil
+	endpoint string   // of cluster demo; the API server's below when empty
 	denied   string   // an action that the caller may not do
 
 	objects map[string]string // the API server's, by path
@@ -148,7 +150,9 @@ func (w *world) amazon(answer http.ResponseWriter, r *http.Request) {
 		if w.deny(answer, "eks:DescribeCluster") {
 			return
 		}
-		fmt.Fprintf(answer, `{"cluster":{"name":"demo","endpoint":%q,"accessConfig":{"authenticationMode":"API"}}}`, os.Getenv("LEDA_TEST_CLUSTER"))
+		fmt.Fprintf(answer, `{"cluster":{"name":"demo","endpoint":%q,"accessConfig":{"authenticationMode":"API"}}}`, cmp.Or(w.endpoint, os.Getenv("LEDA_TEST_CLUSTER")))
+	case r.URL.Path == "/clusters/other":
+		missing("ResourceNotFoundException")
 	case r.URL.Path == "/clusters/demo/access-entries/arn:aws:iam::123456789012:role/leda":
 		if w.groups == nil {
 			missing("ResourceNotFoundException")

@@ -113,7 +113,7 @@ func (c console) doctor(ctx context.Context, args []string) int {
 		files = []string{"scaledobjects"}
 	}
 	e := &examination{console: c}
-	d := diagnosis{examination: e, doctorFlags: asked, objects: parsed.ScaledObjects, files: strings.Join(files, " ")}
+	d := diagnosis{examination: e, doctorFlags: asked, objects: parsed.ScaledObjects, files: strings.Join(files, " "), endpoint: map[string]string{}}
 	d.aws(ctx)
 	d.kubernetes(ctx)
 	e.rest()
@@ -132,5 +132,5 @@ type diagnosis struct {
 
 	role     string              // the function's, once it is known
 	clusters map[string][]string // the namespace/names of the function's targets, by cluster; nil when not known
-	endpoint string              // of the only cluster, once it is known
+	endpoint map[string]string   // of the clusters that could be looked at
 }

@@ -172,9 +172,7 @@ func (d *diagnosis) admitted(ctx context.Context, cluster string) {
 		d.unknown("", "cluster %s could not be looked at: %v", cluster, err)
 		return
 	}
-	if len(d.clusters) == 1 {
-		d.endpoint = aws.ToString(described.Cluster.Endpoint)
-	}
+	d.endpoint[cluster] = aws.ToString(described.Cluster.Endpoint)
 	if access := described.Cluster.AccessConfig; access != nil && access.AuthenticationMode == ekstypes.AuthenticationModeConfigMap {
 		d.wrong("aws eks update-cluster-config --name "+cluster+" --access-config authenticationMode=API_AND_CONFIG_MAP",
 			"cluster %s knows no access entries: its authentication mode is CONFIG_MAP", cluster)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -31,10 +33,8 @@ func (d *diagnosis) kubernetes(ctx context.Context) {
 		d.unknown(update, "no cluster can be looked at: %v", err)
 		return
 	}
-	if d.endpoint != "" && !sameHost(d.endpoint, config.Host) {
-		for cluster := range d.clusters {
-			d.unknown("aws eks update-kubeconfig --name "+cluster, "your kubeconfig speaks to %s, and cluster %s is at %s, so it is not looked at", config.Host, cluster, d.endpoint)
-		}
+	objects := d.reached(config.Host)
+	if len(objects) == 0 {
 		return
 	}
 	client, err := dynamic.NewForConfig(config)
@@ -43,14 +43,37 @@ func (d *diagnosis) kubernetes(ctx context.Context) {
 		return
 	}
 	d.wait("asking the API server at " + config.Host)
-	k := clusterCheck{d, client}
+	k := clusterCheck{d, client, objects}
 	if !k.rights(ctx) {
 		return
 	}
-	for i := range d.objects {
-		k.workload(ctx, &d.objects[i])
+	for i := range objects {
+		k.workload(ctx, &objects[i])
 	}
 	k.rivals(ctx)
+}
+
+// reached are the ScaledObjects of the cluster that the kubeconfig speaks to. Where AWS did not say which one that
+// is, it is taken for the one that is meant.
+func (d *diagnosis) reached(host string) []scaling.ScaledObject {
+	if len(d.endpoint) == 0 {
+		return d.objects
+	}
+	var objects []scaling.ScaledObject
+	for _, cluster := range slices.Sorted(maps.Keys(d.clusters)) {
+		if endpoint, ok := d.endpoint[cluster]; ok && !sameHost(endpoint, host) {
+			d.unknown("aws eks update-kubeconfig --name "+cluster, "your kubeconfig speaks to %s, and cluster %s is at %s, so it is not looked at from within", host, cluster, endpoint)
+		} else if !ok {
+			d.unknown("leda doctor -context CONTEXT FILE…", "whether your kubeconfig speaks to cluster %s is not known, so it is not looked at from within", cluster)
+		} else {
+			for _, o := range d.objects {
+				if o.Cluster == cluster || o.Cluster == "" && len(d.clusters) == 1 {
+					objects = append(objects, o)
+				}
+			}
+		}
+	}
+	return objects
 }
 
 func sameHost(a, b string) bool {
@@ -67,7 +90,8 @@ func sameHost(a, b string) bool {
 // clusterCheck asks an API server with the caller's credentials.
 type clusterCheck struct {
 	*diagnosis
-	client dynamic.Interface
+	client  dynamic.Interface
+	objects []scaling.ScaledObject // those of the cluster
 }
 
 // rights asks the API server whether the group may do what the ScaledObjects need: all that `leda rbac` would

@@ -113,6 +113,23 @@ func TestDoctorBadUsage(t *testing.T) {
 
 // A kubeconfig of another cluster is not taken for the function's.
 func TestDoctorAtAnotherCluster(t *testing.T) {
+	w := aWorld(t)
+	w.endpoint = "https://elsewhere.example"
+	code, out, _ := w.types("doctor FILE")
+	if code != exitNotInOrder || !strings.Contains(out, "     aws eks update-kubeconfig --name demo\n") || len(w.reviews) > 0 {
+		t.Errorf("exit %d, asked %q\n%s", code, w.reviews, out)
+	}
+
+	// Of two clusters, the kubeconfig speaks to one; the other's ScaledObjects are none of its business.
+	w = aWorld(t)
+	w.report = strings.Replace(w.report, `"decisions":[`, `"decisions":[{"target":"other/shop/slow","from":1,"to":1,"reason":"TooFewReplicas"},`, 1)
+	w.manifest = strings.Replace(w.manifest, "annotations: {", "annotations: {leda.dev/cluster: demo", 1) + "---\n" +
+		strings.NewReplacer("annotations: {", "annotations: {leda.dev/cluster: other", "name: orders", "name: slow").Replace(w.manifest)
+	code, out, _ = w.types("doctor FILE")
+	if code != exitNotInOrder || !strings.Contains(out, "?  whether your kubeconfig speaks to cluster other is not known") || !strings.Contains(out, "ok Deployment orders in") || strings.Contains(out, "Deployment slow") {
+		t.Errorf("exit %d\n%s", code, out)
+	}
+
 	for _, row := range []struct {
 		a, b string
 		want bool

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,14 +16,14 @@ import (
 )
 
 // newPrinter prints decisions as table, json or csv; finish says whether all of them could be.
-func newPrinter(format string, out io.Writer, o *scaling.ScaledObject) (show func(scaling.Decision), finish func() error) {
+func newPrinter(format string, out io.Writer, o *scaling.ScaledObject, paint painter) (show func(scaling.Decision), finish func() error) {
 	switch format {
 	case "json":
 		return jsonPrinter(out)
 	case "csv":
 		return csvPrinter(out, o)
 	}
-	return tablePrinter(out), func() error { return nil } // the writer below remembers its first error
+	return tablePrinter(out, paint), func() error { return nil } // the writer below remembers its first error
 }
 
 func jsonPrinter(out io.Writer) (show func(scaling.Decision), finish func() error) {
@@ -67,13 +68,21 @@ func csvPrinter(out io.Writer, o *scaling.ScaledObject) (show func(scaling.Decis
 // columns is the width that text is wrapped to.
 const columns = 80
 
-// tablePrinter prints a line for each decision, and more where its arithmetic is long.
-func tablePrinter(out io.Writer) func(scaling.Decision) {
+// tablePrinter prints a line for each decision, and more where its arithmetic is long. On a terminal new sizes
+// stand out, and failed readings.
+func tablePrinter(out io.Writer, paint painter) func(scaling.Decision) {
 	const left = 28 // as wide as time and size
 	fmt.Fprintf(out, "%-20s  %4s  WHY\n", "TIME", "SIZE")
 	return func(d scaling.Decision) {
 		lines := wrap(d.Record().Why, columns-left)
-		fmt.Fprintf(out, "%-20s  %4d  %s\n", d.At.UTC().Format(time.RFC3339Nano), d.To, lines[0])
+		size := fmt.Sprintf("%4d", d.To)
+		switch {
+		case d.Changed():
+			size = paint.yellow(size)
+		case slices.ContainsFunc(d.Readings, func(r scaling.Reading) bool { return r.Err != nil }):
+			size = paint.red(size)
+		}
+		fmt.Fprintf(out, "%-20s  %s  %s\n", d.At.UTC().Format(time.RFC3339Nano), size, lines[0])
 		for _, line := range lines[1:] {
 			fmt.Fprintf(out, "%*s%s\n", left, "", line)
 		}

@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -149,5 +151,21 @@ func TestVersus(t *testing.T) {
 		if !strings.Contains(out, want) {
 			t.Errorf("got\n%swant %q in it", out, want)
 		}
+	}
+}
+
+// Two files may have triggers of different names; the series has the columns of both.
+func TestVersusAnotherFile(t *testing.T) {
+	other := filepath.Join(t.TempDir(), "other.yaml")
+	manifest := object("", strings.Replace(oneQueue, `type: aws-sqs-queue,`, `type: aws-sqs-queue, name: orders,`, 1))
+	if err := os.WriteFile(other, []byte(strings.Replace(manifest, `"5"`, `"10"`, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, problems := leda(t, object("", oneQueue), "time,s0,orders\n0s,100,100\n60s,0,0\n", "-vs", other)
+	if want := "Replica-minutes                         20                  10             -10\n"; code != exitFine || !strings.Contains(out, want) {
+		t.Errorf("exit %d, %s, got\n%swant %q in it", code, problems, out, want)
+	}
+	if code, _, problems := leda(t, object("", oneQueue), "time,s0,slow\n0s,100,100\n", "-vs", other); code != exitBadInput || !strings.Contains(problems, `column "slow" is neither`) {
+		t.Errorf("a column of neither: exit %d, %q", code, problems)
 	}
 }

@@ -82,7 +82,7 @@ type drawnTrigger struct {
 }
 
 // newReport runs the simulations, one or two, and puts the page together.
-func newReport(series string, asked *simulateFlags, runs []labelled) report {
+func newReport(series string, asked *simulateFlags, runs []labelled) (report, error) {
 	var data drawn
 	words := texts{&data.Reasons, map[string]int{}}
 	whys := texts{&data.Whys, map[string]int{}}
@@ -105,6 +105,7 @@ func newReport(series string, asked *simulateFlags, runs []labelled) report {
 	}
 	first, last := runs[0].rows[0].at, runs[0].rows[len(runs[0].rows)-1].at
 	o := runs[0].object
+	columns, err := data.json()
 	return report{
 		Title:  o.Namespace + "/" + o.Name,
 		Series: series,
@@ -116,10 +117,10 @@ func newReport(series string, asked *simulateFlags, runs []labelled) report {
 		Totals:   compared(all),
 		Model:    model(asked),
 		Style:    template.CSS(uplotCSS + pageCSS),
-		Data:     data.json(),
+		Data:     columns,
 		Library:  template.JS("/*\n" + uplotLicence + "*/\n" + uplotJS),
 		Script:   template.JS(pageJS),
-	}
+	}, err
 }
 
 // texts keeps each of many equal texts once.
@@ -168,27 +169,24 @@ func (r *drawnRun) add(d scaling.Decision, reason, why int, held bool) {
 		}
 		r.Triggers[i].Values = append(r.Triggers[i].Values, value)
 	}
-	if n := len(r.Held); n > 0 && r.Held[n-1][1] == look && look > 0 {
-		r.Held[n-1][1] = look // it lasted until this look
-		if held {
-			r.Held[n-1][1] = look + 1
-		}
-	} else if held {
+	switch n := len(r.Held); {
+	case !held:
+	case n > 0 && r.Held[n-1][1] == look:
+		r.Held[n-1][1]++
+	default:
 		r.Held = append(r.Held, [2]int{look, look + 1})
 	}
 }
 
-func (d *drawn) json() template.JS {
+// json is for a script element: json.Marshal escapes <, > and &.
+func (d *drawn) json() (template.JS, error) {
 	for n := range d.Runs { // nothing comes after the last look
 		for i := range d.Runs[n].Held {
 			d.Runs[n].Held[i][1] = min(d.Runs[n].Held[i][1], len(d.Time)-1)
 		}
 	}
-	text, err := json.Marshal(d) // escapes <, > and &
-	if err != nil {
-		return template.JS("null") // unreachable: no value of these types has no JSON but a NaN, which no reading is
-	}
-	return template.JS(text)
+	text, err := json.Marshal(d)
+	return template.JS(text), err
 }
 
 func labels(runs []labelled) []string {

@@ -219,6 +219,26 @@ func TestReportInABrowser(t *testing.T) {
 		chromedp.ActionFunc(func(ctx context.Context) error { return input.DispatchMouseEvent(input.MouseMoved, x, y).Do(ctx) }), painted())
 	b.want("pointing at the middle shows the middle", moment+".slice(0, 13)", "2026-01-05 01")
 
+	shot := `[...document.querySelectorAll("canvas")].map(c => c.toDataURL()).join(" ")`
+	before := strings.Split(b.asks(shot), " ")
+	mouse := func(kind input.MouseType, dx float64) chromedp.Action {
+		return chromedp.ActionFunc(func(ctx context.Context) error {
+			return input.DispatchMouseEvent(kind, x+dx, y).WithButton(input.Left).WithClickCount(1).Do(ctx)
+		})
+	}
+	b.do(mouse(input.MousePressed, 0), mouse(input.MouseMoved, 40), mouse(input.MouseMoved, 90), mouse(input.MouseReleased, 90), painted())
+	for i, after := range strings.Split(b.asks(shot), " ") {
+		if after == before[i] {
+			t.Errorf("dragging over one chart does not zoom chart %d", i)
+		}
+	}
+	b.do(chromedp.Click("#whole"), painted())
+	for i, after := range strings.Split(b.asks(shot), " ") {
+		if after != before[i] {
+			t.Errorf("the whole time is not as it was, in chart %d", i)
+		}
+	}
+
 	b.want("the table has changes, each with its reason", `document.querySelectorAll("#rows tr").length > 5 && [...document.querySelectorAll("#rows tr")].every(r => r.cells[1].textContent.includes("→") && r.cells[3].textContent)`, "true")
 	show := func(which string) chromedp.Action {
 		return chromedp.Tasks{chromedp.SetValue("#which", which), chromedp.Evaluate(`document.getElementById("which").dispatchEvent(new Event("change"))`, nil)}
@@ -279,6 +299,10 @@ func TestReportHidesNoSpike(t *testing.T) {
 	b := open(t, html)
 	t.Logf("%d bytes, written in %v, started Chromium and drawn in %v", len(html), written.Sub(began), time.Since(written))
 	b.picture("spike")
+	var took float64
+	b.do(chromedp.Evaluate(`new Promise(done => { const began = performance.now(); document.getElementById("closer").click(); document.getElementById("whole").click(); setTimeout(() => done(performance.now() - began)); })`, &took,
+		func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }), painted())
+	t.Logf("all of it drawn anew in %.0f ms", took)
 	// The topmost pixel that is neither paper nor grid, in each column.
 	const top = `(() => {
 		const canvas = document.querySelector("canvas"), {width, height} = canvas, pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
@@ -292,5 +316,17 @@ func TestReportHidesNoSpike(t *testing.T) {
 	got := b.asks(top)
 	if got != "61" && got != "60" {
 		t.Errorf("the spike, at 61.8 %% of the time, is seen at %s %% of the width", got)
+	}
+}
+
+// The library that is embedded is the one that vendor.sh would fetch.
+func TestUplotIsTheVersionItSays(t *testing.T) {
+	script, err := os.ReadFile("report/uplot/vendor.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	version := regexp.MustCompile(`(?m)^version=(.+)$`).FindSubmatch(script)
+	if version == nil || !strings.Contains(uplotJS[:200], "(v"+string(version[1])+")") {
+		t.Errorf("vendor.sh fetches %q, embedded is %.80s", version, uplotJS)
 	}
 }

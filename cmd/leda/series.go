@@ -126,7 +126,8 @@ func (s *series) readHeader(header []string) {
 		case seen[name]:
 			s.problem("column %q is there twice", name)
 		case strings.Contains(own, " "+name+" ") && name != "":
-		case !isTrigger && s.other != nil && slices.Contains(ids(s.other), name):
+		case s.other != nil && slices.Contains(ids(s.other), name) && (!isTrigger || slices.Contains(header, s.object.Triggers[trigger].ID) && name != s.object.Triggers[trigger].ID):
+			// The other one's: none of ours, or ours has a column under its own name.
 		case !isTrigger:
 			s.problem("column %q is neither time, replicas, ready nor a trigger (%s)", name, strings.Join(ids(s.object), ", "))
 		case s.object.Triggers[trigger].Type == scaling.TypeCron:

@@ -123,6 +123,9 @@ func (c console) simulate(ctx context.Context, args []string) int {
 	if problem := asked.problem(rest); problem != "" {
 		return refuse(problem)
 	}
+	if asked.format == "html" && onTerminal(c.out) {
+		return refuse("-o html writes a page, and this is a terminal: add > report.html")
+	}
 	runs, ok := c.objects(&asked)
 	if !ok {
 		return exitBadInput
@@ -143,7 +146,7 @@ func (c console) simulate(ctx context.Context, args []string) int {
 		}
 	}
 	buffered := bufio.NewWriterSize(c.out, 1<<16)
-	if err := errors.Join(asked.print(name, runs, buffered), buffered.Flush()); err != nil {
+	if err := errors.Join(asked.print(name, runs, buffered, c.painter()), buffered.Flush()); err != nil {
 		fmt.Fprintln(c.problems, err)
 		return exitNotInOrder
 	}
@@ -208,14 +211,18 @@ func (c console) objects(s *simulateFlags) ([]labelled, bool) {
 	return []labelled{first, {simulation{object: other}, s.versus}}, true
 }
 
-func (s *simulateFlags) print(series string, runs []labelled, out io.Writer) error {
+func (s *simulateFlags) print(series string, runs []labelled, out io.Writer, paint painter) error {
 	switch {
 	case s.format == "html":
-		return writeReport(out, newReport(series, s, runs))
+		page, err := newReport(series, s, runs)
+		if err != nil {
+			return err
+		}
+		return writeReport(out, page)
 	case len(runs) > 1:
 		return compare(out, runs)
 	}
-	show, finish := newPrinter(s.format, out, runs[0].object)
+	show, finish := newPrinter(s.format, out, runs[0].object, paint)
 	runs[0].run(show)
 	return finish()
 }
