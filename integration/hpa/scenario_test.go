@@ -209,6 +209,9 @@ func (s *numbers) looks(n scenario, changes bool) []look {
 			l.Values = looks[len(looks)-1].Values
 		} else {
 			for _, t := range n.Triggers {
+				if n.Modifiers != nil {
+					t.Target, _ = strconv.ParseFloat(n.Modifiers.Target, 64) // that is where the edges are
+				}
 				l.Values = append(l.Values, s.value(t, n.Max))
 			}
 		}
