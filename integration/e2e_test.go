@@ -47,7 +47,13 @@ func (p person) tries(command string) (string, error) {
 // eventually waits until a command's output satisfies what is wanted.
 func (p person) eventually(command string, wanted func(string) bool) string {
 	p.Helper()
-	ctx, cancel := context.WithTimeout(p.Context(), 90*time.Second)
+	return p.within(90*time.Second, command, wanted)
+}
+
+// within is eventually with another patience.
+func (p person) within(patience time.Duration, command string, wanted func(string) bool) string {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.Context(), patience)
 	defer cancel()
 	again := time.NewTicker(time.Second) // neither CloudWatch Logs nor Lambda tells anybody
 	defer again.Stop()
@@ -65,6 +71,9 @@ func (p person) eventually(command string, wanted func(string) bool) string {
 }
 
 const log = "aws logs filter-log-events --log-group-name /aws/lambda/leda --query 'events[].message' --output json"
+
+// logOf prints the log of another function than the story's.
+func logOf(function string) string { return strings.ReplaceAll(log, "/leda ", "/"+function+" ") }
 
 // TestOnTheLocalStack starts a stack, and there tests package kube, plays the story that `make demo` tells, and
 // tries what else a person would.
@@ -94,6 +103,10 @@ func TestOnTheLocalStack(t *testing.T) {
 		t.Run("infrastructure", func(t *testing.T) {
 			t.Parallel() // the story waits for most of its time
 			testInfrastructure(t, s, root)
+		})
+		t.Run("function", func(t *testing.T) {
+			t.Parallel()
+			testFunction(t, s, root)
 		})
 	})
 }
@@ -140,10 +153,12 @@ type report struct {
 	}
 }
 
-func (p person) invoke(payload string) (r report) {
+func (p person) invoke(payload string) report { p.Helper(); return p.invokes("leda", payload) }
+
+func (p person) invokes(function, payload string) (r report) {
 	p.Helper()
 	out := filepath.Join(p.TempDir(), "answer.json")
-	p.types("aws lambda invoke --function-name leda --payload '" + payload + "' " + out)
+	p.types("aws lambda invoke --function-name " + function + " --payload '" + payload + "' " + out)
 	answer := p.types("cat " + out)
 	if err := json.Unmarshal([]byte(answer), &r); err != nil {
 		p.Fatalf("the answer is no report: %v: %s", err, answer)

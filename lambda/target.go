@@ -38,6 +38,7 @@ func newTargets(objects []scaling.ScaledObject, looks scaling.Looks, clusters ma
 		if buckets[p] == nil {
 			buckets[p] = kube.NewBucket(clusters[o.Cluster], o.Namespace, o.Bucket)
 		}
+		buckets[p].Own(o.Name)
 		targets[i] = &target{ScaledObject: o, looks: looks, cluster: clusters[o.Cluster], memory: buckets[p]}
 	}
 	return targets

@@ -1,0 +1,326 @@
+package integration_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/leda-autoscaler/leda/integration/stack"
+)
+
+// functionQueues are made by the deployment that testFunction uses.
+var functionQueues = []string{"keda-sqs", "assumed", "keyed", "shared", "fromenv", "valued", "partial", "sturdy"}
+
+// testFunction deploys one target for each way of reading and of authenticating, and tries each through the
+// deployed function.
+func testFunction(t *testing.T, s *stack.Stack, root string) {
+	p := person{t, s.Environ(), root}
+	p.types("kubectl apply -f integration/testdata/function/workloads.yaml")
+	p.types("kubectl wait --for condition=established --timeout 30s crd/fleets.example.com")
+	for _, name := range []string{"keda-sqs", "assumed", "shared", "partial", "valued", "sturdy", "keda-cron"} {
+		p.types("kubectl -n work create deployment " + name + " --image example.com/worker --replicas " + map[bool]string{true: "0", false: "1"}[name == "keda-sqs"])
+	}
+	p.types(`kubectl apply -f - <<'E'
+{"apiVersion":"example.com/v1","kind":"Fleet","metadata":{"name":"measured","namespace":"work"},"spec":{"replicas":1}}
+E`)
+	role := p.readers()
+	folder, objects := p.TempDir(), p.TempDir()
+	p.types("cp integration/testdata/function/scaledobjects.yaml " + objects + "/")
+	window := cronWindow(time.Now().UTC())
+	if err := os.WriteFile(filepath.Join(objects, "cron.yaml"), []byte(window.manifest), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	authority := p.types("aws eks describe-cluster --name demo --query cluster.certificateAuthority.data --output text")
+	context := ` -c name=Third -c cluster= -c scaledObjects=` + objects + ` -c queues=` + strings.Join(functionQueues, ",") + ` -c readableQueues=fromenv` +
+		` -c clusters='[{"name":"demo"},{"name":"down","endpoint":"https://127.0.0.1:9","certificateAuthority":"` + authority + `"}]'`
+	p.types("aws sns create-topic --name sturdy")
+	p.types("aws eks create-cluster --name down --role-arn " + role + " --resources-vpc-config subnetIds=subnet-1,subnet-2 --access-config authenticationMode=API")
+	cdk := func(command string) {
+		p.types("CDK_OUTPUT=" + filepath.Join(folder, "cdk.out") + " cdk " + command + context)
+	}
+	cdk("deploy")
+	p.types("go run ./cmd/leda rbac " + objects + " | kubectl apply -f -")
+
+	at := func(t *testing.T) person { return person{t, s.Environ(), root} }
+	t.Run("each way of reading and of authenticating", func(t *testing.T) {
+		for _, row := range []struct {
+			target, workload string
+			messages, want   int
+		}{
+			{"assumed", "deployment/assumed", 11, 3},
+			{"keyed", "statefulset/keyed", 11, 3},
+			{"shared", "deployment/shared", 11, 3},
+			{"fromenv", "deployment/fromenv", 11, 3},
+			{"valued", "deployment/valued", 6, 3}, // 6 / 5 × the ready pods, again and again: to maxReplicaCount
+			{"partial", "deployment/partial", 11, 3},
+		} {
+			t.Run(row.target, func(t *testing.T) {
+				t.Parallel()
+				p := at(t)
+				p.send(row.target, row.messages)
+				p.becomes(row.workload, row.want)
+			})
+		}
+		t.Run("measured", func(t *testing.T) {
+			t.Parallel()
+			p := at(t)
+			p.types("aws cloudwatch put-metric-data --namespace Shop --metric-data 'MetricName=Orders,Value=7.4,Dimensions=[{Name=Kind,Value=urgent}]'")
+			p.becomes("fleet/measured", 3) // 7.4 / 2.5
+		})
+		t.Run("KEDA's SQS sequence", func(t *testing.T) { t.Parallel(); at(t).kedaSQS() })
+		t.Run("KEDA's cron sequence", func(t *testing.T) { t.Parallel(); at(t).kedaCron(window) })
+		t.Run("doorbells, overlapping invocations and kills", func(t *testing.T) { t.Parallel(); at(t).sturdy(s) })
+	})
+	t.Run("one that cannot be read does not shrink", func(t *testing.T) {
+		p := at(t)
+		p.types("aws sqs purge-queue --queue-url partial")
+		r := p.invokes("third", `{"targets":["work/partial"]}`)
+		if d := r.Decisions[0]; d.From != 3 || d.To != 3 || d.Reason != "FailedGetExternalMetric" {
+			p.Errorf("got %+v, want 3 as before, since one reading failed", d)
+		}
+	})
+	t.Run("what fails is said, each with what to do", func(t *testing.T) {
+		p := at(t)
+		for target, want := range map[string]string{
+			"demo/work/missing":   "create the workload, or mend scaleTargetRef of ScaledObject work/missing",
+			"down/work/elsewhere": "cluster down at https://127.0.0.1:9 did not answer",
+		} {
+			r := p.invokes("third", `{"targets":["`+target+`"]}`)
+			if r.Failed == 0 || !strings.Contains(r.Decisions[0].Error, want) {
+				p.Errorf("%s: got %+v, want an error with %q", target, r, want)
+			}
+		}
+	})
+	t.Run("a change of size is an event on the workload", func(t *testing.T) {
+		p := at(t)
+		p.eventually("kubectl -n work describe deployment assumed", func(printed string) bool {
+			return strings.Contains(printed, "SuccessfulRescale") && strings.Contains(printed, "1→3")
+		})
+	})
+	t.Run("someone else's change is in the line, and when it keeps happening in a warning", func(t *testing.T) { at(t).anotherOwner() })
+	t.Run("no canary is anywhere", func(t *testing.T) { at(t).noCanaries() })
+	cdk("destroy --force")
+}
+
+// readers makes the role and the keys that targets are read with, and returns the role's ARN.
+func (p person) readers() string {
+	p.Helper()
+	// What may assume it is the function's role, which the deployment names; the local stack asks the account only.
+	role := p.types(`aws iam create-role --role-name assumed-reader --query Role.Arn --output text --assume-role-policy-document '` +
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::000000000000:root"},"Action":"sts:AssumeRole","Condition":{"StringEquals":{"sts:ExternalId":"canary-external-id"}}}]}'`)
+	p.types(`aws iam put-role-policy --role-name assumed-reader --policy-name read --policy-document '` + mayRead("assumed") + `'`)
+	for user, queue := range map[string]string{"keyed-reader": "keyed", "shared-reader": "shared"} {
+		p.types("aws iam create-user --user-name " + user)
+		p.types("aws iam put-user-policy --user-name " + user + " --policy-name read --policy-document '" + mayRead(queue) + "'")
+	}
+	key := "aws iam create-access-key --query 'AccessKey.[AccessKeyId,SecretAccessKey]' --output text --user-name "
+	p.types(`set -- $(` + key + `keyed-reader) && kubectl -n work create configmap reader --from-literal id=$1 && kubectl -n work create secret generic reader --from-literal secret=$2`)
+	p.types(`set -- $(` + key + `shared-reader) && kubectl -n keda create secret generic shared-reader --from-literal id=$1 --from-literal secret=$2`)
+	return role
+}
+
+func mayRead(queue string) string {
+	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sqs:GetQueueAttributes","Resource":"arn:aws:sqs:us-east-1:000000000000:` + queue + `"}]}`
+}
+
+func (p person) send(queue string, messages int) {
+	p.Helper()
+	p.types(fmt.Sprintf(`for n in $(seq %d); do aws sqs send-message --queue-url $(aws sqs get-queue-url --queue-name %s --query QueueUrl --output text) --message-body "$n"; done`, messages, queue))
+}
+
+// becomes waits for a workload's size; the first tick after a deployment may take a minute.
+func (p person) becomes(workload string, replicas int) {
+	p.Helper()
+	p.eventually("kubectl -n work get "+workload+" -o jsonpath='{.spec.replicas}'", func(printed string) bool { return printed == strconv.Itoa(replicas) })
+}
+
+// sizes watches a workload until end is called, which returns every size it had.
+func (p person) sizes(workload string) (end func() []string) {
+	p.Helper()
+	ctx, cancel := context.WithCancel(p.Context())
+	cmd := exec.CommandContext(ctx, "kubectl", "-n", "work", "get", workload, "--watch", "-o", `jsonpath={.spec.replicas}{"\n"}`)
+	cmd.Dir, cmd.Env = p.root, p.environ
+	lines, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		cancel()
+		p.Fatal(err)
+	}
+	var sizes []string
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		for scanner := bufio.NewScanner(lines); scanner.Scan(); {
+			sizes = append(sizes, scanner.Text())
+		}
+	}()
+	return func() []string {
+		cancel()
+		<-read
+		_ = cmd.Wait() // it was killed
+		return slices.Compact(sizes)
+	}
+}
+
+// kedaSQS is KEDA's published end-to-end sequence: 4 messages are no more than activationQueueLength, 6 more are.
+func (p person) kedaSQS() {
+	p.send("keda-sqs", 4)
+	end := p.sizes("deployment/keda-sqs")
+	// Nothing is to happen for a minute: what is awaited is an hour of the function's, its ticks' summary lines.
+	since := time.Now()
+	p.eventually(logOf("third")+" --start-time "+millis(since), func(printed string) bool {
+		return time.Since(since) > 60*time.Second && strings.Contains(printed, `\"msg\":\"done\"`)
+	})
+	if got := end(); !slices.Equal(got, []string{"0"}) {
+		p.Errorf("4 messages, activation 5: got sizes %q, want 0 for a minute", got)
+	}
+	p.send("keda-sqs", 6)
+	p.becomes("deployment/keda-sqs", 2)
+	p.types("aws sqs purge-queue --queue-url $(aws sqs get-queue-url --queue-name keda-sqs --query QueueUrl --output text)")
+	p.becomes("deployment/keda-sqs", 0)
+}
+
+// cron is KEDA's cron sequence: 1 replica, 4 within the window, 1 after it.
+type cron struct {
+	manifest   string
+	start, end time.Time
+}
+
+// cronWindow opens with the second full minute from now, so that the deployment is over, and closes a minute later.
+func cronWindow(now time.Time) cron {
+	start := now.Truncate(time.Minute).Add(2 * time.Minute)
+	end := start.Add(time.Minute)
+	return cron{fmt.Sprintf(`
+apiVersion: keda.sh/v1alpha1
+kind: ScaledObject
+metadata: {name: keda-cron, namespace: work, annotations: {leda.dev/cluster: demo}}
+spec:
+  scaleTargetRef: {name: keda-cron}
+  pollingInterval: 5
+  minReplicaCount: 1
+  maxReplicaCount: 10
+  advanced: {horizontalPodAutoscalerConfig: {behavior: {scaleDown: {stabilizationWindowSeconds: 15}}}}
+  triggers:
+    - type: cron
+      metadata: {timezone: Etc/UTC, start: "%d * * * *", end: "%d * * * *", desiredReplicas: "4"}
+`, start.Minute(), end.Minute()), start, end}
+}
+
+func (p person) kedaCron(w cron) {
+	end := p.sizes("deployment/keda-cron")
+	for _, want := range []string{"4", "1"} {
+		p.within(4*time.Minute, "kubectl -n work get deployment/keda-cron -o jsonpath='{.spec.replicas}'", func(printed string) bool { return printed == want })
+		switch now := time.Now(); want {
+		case "4":
+			if now.Before(w.start) || now.After(w.end) {
+				p.Errorf("4 replicas at %s, want them between %s and %s", now, w.start, w.end)
+			}
+		case "1":
+			if now.Before(w.end) {
+				p.Errorf("1 replica at %s, want it after %s", now, w.end)
+			}
+		}
+	}
+	if got := end(); !slices.Equal(got, []string{"1", "4", "1"}) {
+		p.Errorf("got sizes %q, want 1, 4, 1", got)
+	}
+}
+
+// sturdy rings the doorbell, lets invocations overlap, and kills the function's processes at random moments. The size
+// ends right, is never outside its bounds, and shrinks no sooner than without all that.
+func (p person) sturdy(s *stack.Stack) {
+	const rings, kills = 10, 50
+	end := p.sizes("deployment/sturdy")
+	p.send("sturdy", 11)
+	p.invokes("third", `{"Records":[{"EventSource":"aws:sns","Sns":{"Type":"Notification","TopicArn":"arn:aws:sns:us-east-1:000000000000:sturdy","Message":"order 17"}}]}`)
+	p.becomes("deployment/sturdy", 3)
+
+	var all sync.WaitGroup
+	for range rings {
+		all.Go(func() { p.invokes("third", `{"targets":["work/sturdy"]}`) })
+	}
+	all.Wait()
+	p.becomes("deployment/sturdy", 3)
+	p.send("sturdy", 14) // 25: 5 replicas
+	p.killing(s, kills/2)
+	p.becomes("deployment/sturdy", 5)
+	p.types("aws sqs purge-queue --queue-url $(aws sqs get-queue-url --queue-name sturdy --query QueueUrl --output text)")
+	purged := time.Now()
+	p.killing(s, kills-kills/2)
+	p.within(4*time.Minute, "kubectl -n work get deployment/sturdy -o jsonpath='{.spec.replicas}'", func(printed string) bool { return printed == "1" })
+	// The window of 20 s counts from the last look that saw messages, at most 5 s before.
+	if took := time.Since(purged); took < 14*time.Second {
+		p.Errorf("shrunk %s after the queue was drained: too soon", took)
+	}
+	// Messages come one after the other, so it may grow in steps: never down before the end, which is one step.
+	sizes := end()
+	if n := len(sizes); n < 3 || sizes[0] != "1" || sizes[n-2] != "5" || sizes[n-1] != "1" || !slices.IsSorted(sizes[:n-1]) {
+		p.Errorf("got sizes %q, want 1, up to 5, then 1", sizes)
+	}
+}
+
+// killing kills the function's processes so many times, each at another moment of an invocation.
+func (p person) killing(s *stack.Stack, times int) {
+	p.Helper()
+	admin, err := s.AWS().Credentials.Retrieve(p.Context())
+	if err != nil {
+		p.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(1, uint64(times)))
+	killed := 0
+	for range times {
+		var kill sync.WaitGroup
+		kill.Go(func() {
+			time.Sleep(time.Duration(random.IntN(200)) * time.Millisecond) // at any moment: there is no event to await
+			// Several functions run the same program; each knows its name.
+			printed, err := p.tries("for pid in $(pgrep -f '" + s.Folder() + "/.*bootstra[p]'); do " +
+				"if ps eww -o command= -p $pid | grep -q 'AWS_LAMBDA_FUNCTION_NAME=third '; then kill -KILL $pid && echo killed; fi; done")
+			if err == nil && strings.Contains(printed, "killed") {
+				killed++
+			}
+		})
+		second{person: p, stack: s}.asks(admin, request{"lambda", "", "POST", "/2015-03-31/functions/third/invocations", `{"targets":["work/sturdy"]}`}) // killed or not
+		kill.Wait()
+	}
+	if killed < times/2 {
+		p.Errorf("only %d of %d kills met a process", killed, times)
+	}
+}
+
+func (p person) anotherOwner() {
+	since := time.Now()
+	for range 3 {
+		p.types("kubectl -n work scale deployment assumed --replicas 1")
+		p.becomes("deployment/assumed", 3)
+	}
+	p.eventually(logOf("third")+" --start-time "+millis(since), func(printed string) bool {
+		return strings.Contains(printed, "someone else changed it from 3 to 1") && strings.Contains(printed, "likely a manifest with replicas: 1")
+	})
+}
+
+func (p person) noCanaries() {
+	canaries := []string{"k8s-aws-v1.", "X-Amz-Signature", "canary-external-id"}
+	for _, secret := range []string{"-n work get secret reader -o jsonpath='{.data.secret}'", "-n keda get secret shared-reader -o jsonpath='{.data.secret}'"} {
+		canaries = append(canaries, p.types("kubectl "+secret+" | base64 -d"))
+	}
+	for _, place := range []string{logOf("third"), "kubectl get configmap -n work -l app.kubernetes.io/name=leda -o yaml", "kubectl get events -A -o yaml"} {
+		printed := p.types(place)
+		for _, canary := range canaries {
+			if len(canary) < 10 || strings.Contains(printed, canary) {
+				p.Errorf("$ %s\nprints %.4s…", place, canary)
+			}
+		}
+	}
+}
