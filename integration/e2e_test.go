@@ -47,13 +47,7 @@ func (p person) tries(command string) (string, error) {
 // eventually waits until a command's output satisfies what is wanted.
 func (p person) eventually(command string, wanted func(string) bool) string {
 	p.Helper()
-	return p.within(90*time.Second, command, wanted)
-}
-
-// within is eventually with another patience.
-func (p person) within(patience time.Duration, command string, wanted func(string) bool) string {
-	p.Helper()
-	ctx, cancel := context.WithTimeout(p.Context(), patience)
+	ctx, cancel := context.WithTimeout(p.Context(), 90*time.Second)
 	defer cancel()
 	again := time.NewTicker(time.Second) // neither CloudWatch Logs nor Lambda tells anybody
 	defer again.Stop()
