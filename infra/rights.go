@@ -41,7 +41,7 @@ func rightsFor(settings Settings, here place, clusters []cluster, objects []scal
 	var problems []problem
 	var r rights
 	patterns := readablePatterns(settings.ReadableQueues, here)
-	r.queues = patterns
+	r.queues = slices.Clone(patterns)
 	for _, q := range queues {
 		arn := q.arn()
 		fits := func(pattern string) bool { ok, err := path.Match(pattern, arn); return ok && err == nil }

@@ -422,7 +422,10 @@ def write_function_logs_at_once() -> None:
 
     def emit_the_rest(func: dict, request_id: str, text: str, *args: Any, **kwargs: Any) -> None:
         config = func.get("config") or func
-        emit(func, request_id, "" if config.get("Runtime", "").startswith("provided") else text, *args, **kwargs)
+        if not config.get("Runtime", "").startswith("provided"):
+            emit(func, request_id, text, *args, **kwargs)
+        elif f"/aws/lambda/{config['FunctionName']}" in cloudwatch_logs._log_groups:  # else MiniStack would make it anew
+            emit(func, request_id, "", *args, **kwargs)
 
     lambda_runtime.ProvidedWorker._pump_output = pump_at_once
     lambda_svc._emit_lambda_logs = emit_the_rest
