@@ -209,10 +209,10 @@ type cron struct {
 	start, end time.Time
 }
 
-// cronWindow opens with the second full minute from now, so that the deployment is over, and closes a minute later.
+// cronWindow is open, and closes three to four minutes from now, so that the deployment is over by then.
 func cronWindow(now time.Time) cron {
-	start := now.Truncate(time.Minute).Add(2 * time.Minute)
-	end := start.Add(time.Minute)
+	start := now.Truncate(time.Minute)
+	end := start.Add(4 * time.Minute)
 	return cron{fmt.Sprintf(`
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject

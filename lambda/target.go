@@ -85,9 +85,11 @@ func (t *target) interval(d scaling.Decision) time.Duration {
 	return t.PollingInterval
 }
 
-// worthALine says whether a decision is logged: when it changes something, fails, gives another reason
-// than before or finds the target newly active or inactive, and once a minute while it is active.
+// worthALine says whether a decision is logged: when it changes something, begins or ceases to fail, gives
+// another reason than before, finds the target newly active or inactive or someone else's size, and once
+// a minute while it is active or fails.
 func (t *target) worthALine(o outcome, now time.Time) bool {
-	return o.Changed || o.Outside != "" || o.failed() || t.failed || o.decision.Reason != t.reason || o.decision.Active != t.active ||
-		o.decision.Active && now.Sub(t.told) >= time.Minute
+	d := o.decision
+	return o.Changed || o.Outside != "" || o.failed() != t.failed || d.Reason != t.reason || d.Active != t.active ||
+		(d.Active || o.failed()) && now.Sub(t.told) >= time.Minute
 }

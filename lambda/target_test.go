@@ -160,3 +160,34 @@ spec:
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
+
+func TestWhatIsWorthALine(t *testing.T) {
+	noon := time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)
+	idle := scaling.Decision{Reason: scaling.ScalerNotActive}
+	busy := scaling.Decision{Reason: scaling.DesiredWithinRange, Active: true}
+	for _, row := range []struct {
+		rule   string
+		before target
+		now    outcome
+		after  time.Duration // since the last line
+		want   bool
+	}{
+		{"idle and unchanged", target{reason: idle.Reason}, outcome{decision: idle}, time.Hour, false},
+		{"a change of size", target{reason: idle.Reason}, outcome{decision: idle, Changed: true}, time.Second, true},
+		{"another reason", target{reason: scaling.ScalerCooldown}, outcome{decision: idle}, time.Second, true},
+		{"newly active", target{reason: busy.Reason}, outcome{decision: busy}, time.Second, true},
+		{"active, told just now", target{reason: busy.Reason, active: true}, outcome{decision: busy}, 59 * time.Second, false},
+		{"active, told a minute ago", target{reason: busy.Reason, active: true}, outcome{decision: busy}, time.Minute, true},
+		{"someone else's size", target{reason: idle.Reason}, outcome{decision: idle, Outside: "yes"}, time.Second, true},
+		{"it begins to fail", target{reason: idle.Reason}, outcome{decision: idle, Error: "timeout"}, time.Second, true},
+		{"it keeps failing, told just now", target{failed: true}, outcome{Error: "timeout"}, 5 * time.Second, false},
+		{"it keeps failing, told a minute ago", target{failed: true}, outcome{Error: "timeout"}, time.Minute, true},
+		{"it ceases to fail", target{reason: idle.Reason, failed: true}, outcome{decision: idle}, time.Second, true},
+		{"its memory begins to fail", target{reason: idle.Reason}, outcome{decision: idle, Memory: "403"}, time.Second, true},
+	} {
+		row.before.told = noon
+		if got := row.before.worthALine(row.now, noon.Add(row.after)); got != row.want {
+			t.Errorf("%s: got %t, want %t", row.rule, got, row.want)
+		}
+	}
+}
