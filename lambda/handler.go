@@ -145,7 +145,7 @@ func (r *report) count(o outcome) {
 	if o.Changed {
 		r.Changed++
 	}
-	if o.Error != "" {
+	if o.Error != "" || o.unread() {
 		r.Failed++
 	}
 }

@@ -48,6 +48,11 @@ func (o outcome) recorded() outcome {
 	return o
 }
 
+// unread says whether a reading failed, which the decision took into account.
+func (o outcome) unread() bool {
+	return slices.ContainsFunc(o.decision.Readings, func(r scaling.Reading) bool { return r.Err != nil })
+}
+
 func (o outcome) failed() bool { return o.Error != "" || o.Memory != "" }
 
 // look observes a target, decides, and does what was decided. When someone else changed the workload or
