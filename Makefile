@@ -64,9 +64,14 @@ fuzz: ## fuzz what parses and decides, 30 s each
 differential: ## compare random histories with the real HPA and KEDA (the first build takes minutes)
 	cd integration/hpa && CGO_ENABLED=0 go test -trimpath . $(flags)
 
+# parts='pass reaction' measures these only; integration/bench/main.go names them all.
 .PHONY: bench
-bench: ## measure Decide, beside the real HPA too (the first build takes minutes)
-	go test ./scaling -run '^$$' -bench .
+bench: prerequisites ## measure what the function costs, beside baselines (6 minutes; the machine should have nothing else to do)
+	@go run ./integration/local prepare
+	@go run ./integration/bench $(parts)
+
+.PHONY: bench-hpa
+bench-hpa: ## measure Decide beside the real HPA (the first build takes minutes)
 	cd integration/hpa && CGO_ENABLED=0 go test -trimpath -run '^$$' -bench . .
 
 .PHONY: clean

@@ -83,7 +83,13 @@ type entry struct {
 	stored scaling.Memory // the same, parsed
 	exact  scaling.Memory // the same to the instant, and more; unknown when someone else wrote the entry
 	ahead  int            // how often exact was renewed since the text was written
+	before string         // the text that this one renewed, when this process wrote it along with another target's
 	broken error          // the stored text could not be parsed
+}
+
+// continues says whether e is the memory that was recalled as text, or only written anew by this process since.
+func (e entry) continues(text string) bool {
+	return e.text == text || e.before != "" && e.before == text
 }
 
 // A Recollection is what a bucket knows of a target at one moment.
@@ -137,7 +143,7 @@ func (b *Bucket) recollect(target string) Recollection {
 func (b *Bucket) Keep(target string, was Recollection, m scaling.Memory) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if e, ok := b.entries[target]; ok && e.text == was.text {
+	if e, ok := b.entries[target]; ok && e.continues(was.text) {
 		e.exact = m
 		e.ahead++
 		b.entries[target] = e
@@ -227,7 +233,7 @@ func (b *Bucket) store(ctx context.Context, batch []*write) {
 		var current []*write
 		b.mu.Lock()
 		for _, w := range batch {
-			if b.entries[w.target].text == w.was {
+			if b.entries[w.target].continues(w.was) {
 				current = append(current, w)
 				continue
 			}
@@ -331,6 +337,7 @@ func (b *Bucket) put(ctx context.Context, batch []*write) error {
 	for target, e := range b.entries {
 		if ahead[target] = e.ahead; e.ahead > 0 {
 			if renewed, err := entryOf(target, e.exact); err == nil { // else what is stored stays
+				renewed.before = e.text
 				written[target] = renewed
 			}
 		}

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -230,5 +231,51 @@ func TestAWriteThatWasNotAnsweredIsReadAgain(t *testing.T) {
 	}
 	if err := store(t, b, "web", memory(0)); err != nil {
 		t.Errorf("after it was read again: %v", err)
+	}
+}
+
+// A target's memory that goes along with another's write is still what a look under way rests on: to have it look and
+// ask again would cost two requests a target and minute.
+func TestMemoryThatGoesAlong(t *testing.T) {
+	for _, row := range []struct {
+		rule  string
+		other bool // somebody else writes the target's memory too
+		want  error
+	}{
+		{"what this process renewed is no conflict", false, nil},
+		{"what somebody else wrote since is one", true, ErrConflict},
+	} {
+		k := keep(t, map[string]any{})
+		b := bucket(t, k.server, "web", "cart")
+		if err := store(t, b, "web", memory(9*time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		recall := func() Recollection {
+			r, err := b.Recall(t.Context(), "web")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		b.Keep("web", recall(), memory(8*time.Minute))
+		look := recall()
+		if err := store(t, b, "cart", memory(0)); err != nil { // web's goes along
+			t.Fatal(err)
+		}
+		if k.data()["web"] == look.text {
+			t.Fatalf("%s: web's memory did not go along", row.rule)
+		}
+		b.Keep("web", look, memory(7*time.Minute))
+		if got := recall().Memory.Latest.At; !got.Equal(noon().Add(-7 * time.Minute)) {
+			t.Errorf("%s: it remembers %s, want what was kept last", row.rule, got)
+		}
+		if row.other {
+			if err := store(t, bucket(t, k.server, "web", "cart"), "web", memory(6*time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := b.Remember(t.Context(), "web", look, memory(5*time.Minute)); !errors.Is(err, row.want) {
+			t.Errorf("%s: got %v, want %v", row.rule, err, row.want)
+		}
 	}
 }

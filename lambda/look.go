@@ -91,12 +91,12 @@ func (h *handler) decideAndDo(ctx context.Context, t *target, dryRun bool) (outc
 		memory    kube.Recollection
 		memoryErr error
 	)
-	all.Go(func() { readings = h.meter.read(ctx, t) })
 	all.Go(func() { workload, scaleErr = t.cluster.Scale(ctx, t.ScaledObject) })
 	if t.NeedsReady() {
 		all.Go(func() { ready, readyErr = t.cluster.Ready(ctx, t.ScaledObject) })
 	}
 	all.Go(func() { memory, memoryErr = t.memory.Recall(ctx, t.Name) })
+	readings = h.meter.read(ctx, t)
 	all.Wait()
 	if scaleErr != nil {
 		return outcome{}, scaleErr

@@ -18,17 +18,14 @@ type meter struct {
 	now        func() time.Time
 }
 
-// read reads all triggers of a target at once.
+// read reads all triggers of a target at once; there is at least one.
 func (m *meter) read(ctx context.Context, t *target) []scaling.Reading {
 	readings := make([]scaling.Reading, len(t.Triggers))
 	var all sync.WaitGroup
-	for i := range t.Triggers {
-		if t.Triggers[i].Type == scaling.TypeCron {
-			readings[i] = t.Triggers[i].CronReading(m.now())
-			continue
-		}
-		all.Go(func() { readings[i] = m.readTrigger(ctx, t, &t.Triggers[i]) })
+	for i := range t.Triggers[1:] {
+		all.Go(func() { readings[i+1] = m.readTrigger(ctx, t, &t.Triggers[i+1]) })
 	}
+	readings[0] = m.readTrigger(ctx, t, &t.Triggers[0])
 	all.Wait()
 	return readings
 }
@@ -36,6 +33,9 @@ func (m *meter) read(ctx context.Context, t *target) []scaling.Reading {
 // readTrigger asks once more, at once, when the first answer is an error, as KEDA does. What the error says
 // may be out of date, such as a key that AWS does not know, is read anew for that.
 func (m *meter) readTrigger(ctx context.Context, t *target, trigger *scaling.Trigger) scaling.Reading {
+	if trigger.Type == scaling.TypeCron {
+		return trigger.CronReading(m.now())
+	}
 	var err error
 	for range 2 {
 		var reading scaling.Reading

@@ -59,11 +59,14 @@ func parseFiles(files []File, credentials bool) (Manifests, error) {
 func ParseJSON(objects ...json.RawMessage) (Manifests, error) {
 	documents := make([]document, 0, len(objects))
 	for _, object := range objects {
-		body, err := decode(object)
-		if err != nil {
-			return Manifests{}, Problems{{Message: err.Error()}}
+		d := document{text: object, quiet: true}
+		var head struct{ APIVersion, Kind string }
+		if json.Unmarshal(object, &head) != nil || head.APIVersion != apiVersion || head.Kind != "ScaledObject" {
+			if err := d.decode(); err != nil {
+				return Manifests{}, Problems{{Message: err.Error()}}
+			}
 		}
-		documents = append(documents, document{body: body, quiet: true})
+		documents = append(documents, d)
 	}
 	return parse(documents, true)
 }
@@ -91,8 +94,18 @@ func Documents(files ...File) ([]json.RawMessage, error) {
 type document struct {
 	file  string
 	body  map[string]any
-	quiet bool // nobody reads the notes
+	text  json.RawMessage // a ScaledObject that is decoded in its turn: all at once would be half of a large fleet's memory
+	quiet bool            // nobody reads the notes
 }
+
+// decode makes the body of the text.
+func (d *document) decode() (err error) {
+	d.body, err = decode(d.text)
+	d.text = nil
+	return err
+}
+
+const apiVersion = "keda.sh/v1alpha1"
 
 // maxFile bounds what is parsed: all ScaledObjects of the biggest clusters are a tenth of it.
 const maxFile = 8 << 20
@@ -159,7 +172,7 @@ func open(d document) ([]document, error) {
 		if !ok {
 			return documents, fmt.Errorf("kind %s: items[%d] must be an object, got %s", kind, i, describe(item))
 		}
-		documents = append(documents, document{d.file, body, d.quiet})
+		documents = append(documents, document{file: d.file, body: body, quiet: d.quiet})
 	}
 	return documents, nil
 }
@@ -189,7 +202,7 @@ func parse(documents []document, credentials bool) (Manifests, error) {
 			problems, all.Notes = append(problems, check.problems...), append(all.Notes, check.notes...)
 		case "ScaledObject":
 		default:
-			problems = append(problems, Problem{d.file, "", "kind", fmt.Sprintf("must be ScaledObject, TriggerAuthentication or ClusterTriggerAuthentication of keda.sh/v1alpha1, got %s", kind)})
+			problems = append(problems, Problem{d.file, "", "kind", fmt.Sprintf("must be ScaledObject, TriggerAuthentication or ClusterTriggerAuthentication of %s, got %s", apiVersion, kind)})
 		}
 	}
 	if !credentials {
@@ -200,6 +213,12 @@ func parse(documents []document, credentials bool) (Manifests, error) {
 	for _, d := range documents {
 		if kind(d) != "ScaledObject" {
 			continue
+		}
+		if d.text != nil {
+			if err := d.decode(); err != nil {
+				problems = append(problems, Problem{Message: err.Error()})
+				continue
+			}
 		}
 		o, check := parseScaledObject(d, known)
 		id := name{o.Namespace, o.Name}
@@ -226,13 +245,16 @@ func parse(documents []document, credentials bool) (Manifests, error) {
 }
 
 func kind(d document) string {
-	apiVersion, _ := d.body["apiVersion"].(string)
+	if d.text != nil {
+		return "ScaledObject"
+	}
+	version, _ := d.body["apiVersion"].(string)
 	kind, _ := d.body["kind"].(string)
 	switch {
 	case kind == "":
 		return "an object without kind"
-	case apiVersion != "keda.sh/v1alpha1":
-		return fmt.Sprintf("kind %s of apiVersion %q", kind, apiVersion)
+	case version != apiVersion:
+		return fmt.Sprintf("kind %s of apiVersion %q", kind, version)
 	}
 	return kind
 }

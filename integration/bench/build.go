@@ -11,12 +11,12 @@ import (
 	"path/filepath"
 )
 
-// binaries are the function and its baseline, built as the CDK app builds the function.
-type binaries struct{ function, hello string }
+// binaries are the function and its baselines, built as the CDK app builds the function.
+type binaries struct{ function, hello, bare string }
 
 func build(ctx context.Context, dir string) (binaries, error) {
-	b := binaries{filepath.Join(dir, "function", "bootstrap"), filepath.Join(dir, "hello", "bootstrap")}
-	for out, folder := range map[string]string{b.function: "./lambda", b.hello: "./integration/bench/hello"} {
+	b := binaries{filepath.Join(dir, "function", "bootstrap"), filepath.Join(dir, "hello", "bootstrap"), filepath.Join(dir, "bare", "bootstrap")}
+	for out, folder := range map[string]string{b.function: "./lambda", b.hello: "./integration/bench/hello", b.bare: "./integration/bench/bare"} {
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-tags", "lambda.norpc", "-o", out, folder)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if printed, err := cmd.CombinedOutput(); err != nil {
@@ -26,24 +26,13 @@ func build(ctx context.Context, dir string) (binaries, error) {
 	return b, nil
 }
 
-// size prints how large the function is, as it is and as it is uploaded.
-func (b binaries) size() error {
-	for _, row := range []struct{ name, file string }{{"function", b.function}, {"hello-world", b.hello}} {
-		plain, zipped, err := sizes(row.file)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("size of the %-12s %6.2f MiB, zip %5.2f MiB\n", row.name, mebibytes(plain), mebibytes(zipped))
-	}
-	return nil
-}
-
 func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
 
-func sizes(file string) (plain, zipped int64, err error) {
+// zipped is how large a program is as it is uploaded.
+func zipped(file string) (int64, error) {
 	in, err := os.Open(file)
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	defer in.Close()
 	var count counter
@@ -51,12 +40,12 @@ func sizes(file string) (plain, zipped int64, err error) {
 	archive.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestCompression) })
 	entry, err := archive.Create(filepath.Base(file))
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
-	if plain, err = io.Copy(entry, in); err != nil {
-		return 0, 0, err
+	if _, err = io.Copy(entry, in); err != nil {
+		return 0, err
 	}
-	return plain, int64(count), archive.Close()
+	return int64(count), archive.Close()
 }
 
 type counter int64

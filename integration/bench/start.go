@@ -3,18 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
-	"net/http"
+	"math"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"syscall"
 	"time"
 )
 
-// fleet is what the function is started with: one target, which reads a queue and a cron window.
-const fleet = `{"clusters":[{"name":"demo","region":"us-east-1"}],"objects":[
+// startFleet is what the function is started with: one target, which reads a queue and a cron window.
+const startFleet = `{"clusters":[{"name":"demo","region":"us-east-1"}],"objects":[
 {"apiVersion":"keda.sh/v1alpha1","kind":"TriggerAuthentication","metadata":{"name":"own","namespace":"shop"},"spec":{"podIdentity":{"provider":"aws"}}},
 {"apiVersion":"keda.sh/v1alpha1","kind":"ScaledObject","metadata":{"name":"orders","namespace":"shop"},"spec":{"scaleTargetRef":{"name":"orders"},"triggers":[
 {"type":"aws-sqs-queue","authenticationRef":{"name":"own"},"metadata":{"queueURL":"orders","awsRegion":"us-east-1"}},
@@ -27,10 +25,19 @@ type cost struct {
 	memory int64 // peak, bytes
 }
 
-// start prints what starting costs, in medians of pairs that take turns.
-func (b binaries) start(ctx context.Context) error {
+// start measures the program's size and what starting costs, in medians of pairs that take turns.
+func (b *bench) start(ctx context.Context) error {
 	const pairs = 40
-	if err := os.WriteFile(filepath.Join(filepath.Dir(b.function), "leda.json"), []byte(fleet), 0o600); err != nil {
+	size, err := zipped(b.programs.function)
+	if err != nil {
+		return err
+	}
+	smallest, err := zipped(b.programs.hello)
+	if err != nil {
+		return err
+	}
+	folder := filepath.Dir(b.programs.function)
+	if err := os.WriteFile(filepath.Join(folder, "leda.json"), []byte(startFleet), 0o600); err != nil {
 		return err
 	}
 	var function, hello []cost
@@ -38,73 +45,60 @@ func (b binaries) start(ctx context.Context) error {
 		for _, side := range []struct {
 			file  string
 			costs *[]cost
-		}{{b.function, &function}, {b.hello, &hello}} {
-			c, err := startOnce(ctx, side.file)
+		}{{b.programs.function, &function}, {b.programs.hello, &hello}} {
+			c, err := startOnce(ctx, side.file, folder)
 			if err != nil {
 				return fmt.Errorf("start %s: %w", side.file, err)
 			}
 			*side.costs = append(*side.costs, c)
 		}
 	}
-	cpu := func(c cost) float64 { return float64(c.cpu.Microseconds()) / 1000 }
+	cpu := func(c cost) float64 { return milliseconds(c.cpu) }
 	faults := func(c cost) float64 { return float64(c.faults) }
 	memory := func(c cost) float64 { return mebibytes(c.memory) }
-	for _, row := range []struct {
-		name, unit string
-		of         func(cost) float64
-	}{{"CPU to the first request for work", "ms", cpu}, {"minor page faults to there", "", faults}, {"peak memory there", "MiB", memory}} {
-		ours, theirs := median(function, row.of), median(hello, row.of)
-		fmt.Printf("%-36s %8.2f %-3s  %.2f × hello-world's %.2f\n", row.name, ours, row.unit, ours/theirs, theirs)
-	}
+	const world = "hello-world"
+	b.print(
+		row{"bootstrap zip", mebibytes(size), 6, "MiB", fmt.Sprintf("%s %.2f MiB", world, mebibytes(smallest))},
+		ratio("CPU from exec to the first request for work", median(function, cpu), median(hello, cpu), 2, "ms", world),
+		ratio("minor page faults to there", median(function, faults), median(hello, faults), 2.2, "", world),
+		row{"peak memory there", median(function, memory), 0, "MiB", fmt.Sprintf("%s %.1f MiB", world, median(hello, memory))},
+	)
 	return nil
 }
 
-func median(costs []cost, of func(cost) float64) float64 {
-	values := make([]float64, len(costs))
-	for i, c := range costs {
-		values[i] = of(c)
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func median[T any](all []T, of func(T) float64) float64 { return percentile(all, of, 0.5) }
+
+// percentile is the value that the fraction p of all values stays below, between two of them if need be.
+func percentile[T any](all []T, of func(T) float64, p float64) float64 {
+	values := make([]float64, len(all))
+	for i, v := range all {
+		values[i] = of(v)
 	}
 	slices.Sort(values)
-	return values[len(values)/2]
+	whole, part := math.Modf(p * float64(len(values)-1))
+	below, above := values[int(whole)], values[min(int(whole)+1, len(values)-1)]
+	return below + part*(above-below)
 }
 
-// startOnce starts a function against a Lambda Runtime API that has no event for it, and ends it when it asks for one.
-func startOnce(ctx context.Context, file string) (cost, error) {
+// startOnce starts a function and ends it when it asks for an event.
+func startOnce(ctx context.Context, file, folder string) (cost, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	f, err := launch(ctx, file, folder, nil)
 	if err != nil {
 		return cost{}, err
 	}
-	asked := make(chan struct{}, 1)
-	server := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		asked <- struct{}{}
-		<-r.Context().Done()
-	})}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	defer func() { _ = server.Close(); <-served }()
-
-	cmd := exec.CommandContext(ctx, file)
-	cmd.Env = []string{
-		"AWS_LAMBDA_RUNTIME_API=" + listener.Addr().String(), "LAMBDA_TASK_ROOT=" + filepath.Dir(file), "AWS_REGION=us-east-1",
-		"AWS_ACCESS_KEY_ID=id", "AWS_SECRET_ACCESS_KEY=secret", "AWS_LAMBDA_FUNCTION_NAME=leda",
-	}
-	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
-	if err := cmd.Start(); err != nil {
+	memory, err := f.peak() // rusage counts what we had when we forked, too
+	f.stop()
+	if err != nil {
 		return cost{}, err
 	}
-	select {
-	case <-asked:
-	case <-ctx.Done():
-		_ = cmd.Wait()
-		return cost{}, fmt.Errorf("it never asked for an event: %w", ctx.Err())
-	}
-	_ = cmd.Process.Kill()
-	_ = cmd.Wait() // it was killed
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	state := f.cmd.ProcessState
+	usage, ok := state.SysUsage().(*syscall.Rusage)
 	if !ok {
 		return cost{}, fmt.Errorf("this system does not say what a process used")
 	}
-	return cost{cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), faults: usage.Minflt, memory: usage.Maxrss * 1024}, nil
+	return cost{cpu: state.UserTime() + state.SystemTime(), faults: usage.Minflt, memory: memory}, nil
 }
