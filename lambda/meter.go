@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/leda-autoscaler/leda/kube"
@@ -21,7 +20,7 @@ type meter struct {
 // read reads all triggers of a target at once.
 func (m *meter) read(ctx context.Context, t *target) []scaling.Reading {
 	readings := make([]scaling.Reading, len(t.Triggers))
-	var all sync.WaitGroup
+	var all together
 	for i := range t.Triggers {
 		if t.Triggers[i].Type == scaling.TypeCron {
 			readings[i] = t.Triggers[i].CronReading(m.now())
