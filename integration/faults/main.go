@@ -7,14 +7,19 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -23,8 +28,9 @@ type options struct {
 	root    string // of the repository
 	worlds  int    // side by side
 	repeats int    // looks under each fault that takes no time
+	kills   int    // at each boundary of a write
 	quick   bool
-	only    string // cells whose names contain it
+	only    string // what has this in its name
 }
 
 func main() {
@@ -34,8 +40,9 @@ func main() {
 	flag.StringVar(&o.root, "root", ".", "the repository")
 	flag.IntVar(&o.worlds, "worlds", 6, "how many cells are tried side by side")
 	flag.IntVar(&o.repeats, "repeats", 100, "looks under each fault, to see what leaks")
+	flag.IntVar(&o.kills, "kills", 20, "kills at each boundary of a write")
 	flag.BoolVar(&o.quick, "quick", false, "every dependency and every fault once")
-	flag.StringVar(&o.only, "only", "", "cells whose names contain this")
+	flag.StringVar(&o.only, "only", "", "what has this in its name")
 	flag.Parse()
 	ok, err := run(ctx, o, os.Stdout)
 	if err != nil {
@@ -48,7 +55,7 @@ func main() {
 }
 
 // run tries what o says, and prints it. It is ok when every cell is.
-func run(ctx context.Context, o options, out *os.File) (ok bool, err error) {
+func run(ctx context.Context, o options, out io.Writer) (ok bool, err error) {
 	if o.root, err = filepath.Abs(o.root); err != nil {
 		return false, err
 	}
@@ -68,40 +75,74 @@ func run(ctx context.Context, o options, out *os.File) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	var worlds []*world
-	for i := range o.worlds {
-		w, err := newWorld(plane, program, folder, fmt.Sprintf("w%d", i))
-		if err != nil {
-			return false, err
-		}
-		w.close() // each cell has servers of its own
-		w.folder = folder
-		worlds = append(worlds, w)
-	}
-	if err := prepare(ctx, plane, worlds); err != nil {
+	worlds, err := newPool(ctx, plane, program, folder, o.worlds)
+	if err != nil {
 		return false, err
 	}
-	chosen := cells()
-	if o.quick {
-		chosen = quick(chosen)
-	}
-	chosen = matching(chosen, o.only)
-	began := time.Now()
-	if err := play(ctx, worlds, chosen, o.repeats, func(c *cell) {
-		for _, p := range c.problems {
-			fmt.Fprintf(os.Stderr, "%s, %s: %s\n", c.name(), c.fault.name, p)
-		}
-	}); err != nil {
-		return false, err
-	}
-	return printMatrix(out, chosen, time.Since(began)), nil
+	return sideBySide(out, func(out io.Writer) (bool, error) { return tryFaults(ctx, o, worlds, out) },
+		func(out io.Writer) (bool, error) { return tryStates(ctx, o, worlds, out) },
+		func(out io.Writer) (bool, error) { return tryKills(ctx, o, worlds, out) })
 }
 
-func matching(all []*cell, part string) []*cell {
-	var some []*cell
-	for _, c := range all {
-		if strings.Contains(c.name()+", "+c.fault.name, part) {
-			some = append(some, c)
+// sideBySide runs parts at once, and prints what they print in their order.
+func sideBySide(out io.Writer, parts ...func(io.Writer) (bool, error)) (bool, error) {
+	var all sync.WaitGroup
+	printed, fine, errs := make([]bytes.Buffer, len(parts)), make([]bool, len(parts)), make([]error, len(parts))
+	for i, part := range parts {
+		all.Go(func() { fine[i], errs[i] = part(&printed[i]) })
+	}
+	all.Wait()
+	for i := range printed {
+		if _, err := printed[i].WriteTo(out); err != nil {
+			return false, err
+		}
+	}
+	return !slices.Contains(fine, false), errors.Join(errs...)
+}
+
+func tryFaults(ctx context.Context, o options, worlds pool, out io.Writer) (bool, error) {
+	began, all := time.Now(), cells(o.repeats)
+	if o.quick {
+		all = quick(all)
+	}
+	all = matching(all, o.only)
+	if err := play(ctx, worlds, all, func(c *cell) { complain(c, c.problems) }); err != nil || len(all) == 0 {
+		return err == nil, err
+	}
+	return printMatrix(out, all, time.Since(began)), nil
+}
+
+func tryStates(ctx context.Context, o options, worlds pool, out io.Writer) (bool, error) {
+	began, all := time.Now(), matching(states(), o.only)
+	two := &pair{rounds: min(o.kills, 20)}
+	if err := play(ctx, worlds, all, func(s *state) { complain(s, s.problems) }); err != nil || len(all) == 0 {
+		return err == nil, err
+	}
+	if err := play(ctx, worlds, []*pair{two}, func(p *pair) { complain(p, p.problems) }); err != nil {
+		return false, err
+	}
+	return printStates(out, all, two, time.Since(began)), nil
+}
+
+func tryKills(ctx context.Context, o options, worlds pool, out io.Writer) (bool, error) {
+	began, all := time.Now(), matching(boundaries(o.kills), o.only)
+	if err := play(ctx, worlds, all, func(b *boundary) { complain(b, b.problems) }); err != nil || len(all) == 0 {
+		return err == nil, err
+	}
+	return printKills(out, all, time.Since(began)), nil
+}
+
+func complain(what fmt.Stringer, problems []string) {
+	for _, p := range problems {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", what, p)
+	}
+}
+
+func matching[T fmt.Stringer](all []T, part string) []T {
+	var some []T
+	for _, t := range all {
+		if strings.Contains(t.String(), part) {
+			some = append(some, t)
 		}
 	}
 	return some

@@ -57,6 +57,7 @@ served: overcome within the look      grew: growth did not wait for memory, and 
 unheard: the size was set and its answer lost; the next look saw it
 ·: a kind of request has no connection of its own, see the API server's; STS is asked after EKS, by the same clock
 %d cells, %d faults injected, %d red, in %s
+
 `, len(cells), injected, bad, took.Round(time.Second))
 	return bad == 0
 }

@@ -30,8 +30,13 @@ type world struct {
 	sqs, victimSQS, cloudWatch, sts, eks, api, farAPI, trap *edge
 	another                                                 *authority // whom the function does not trust
 
+	behavior string // of the targets
+
 	fn *function
 }
+
+// atOnce is a behavior without a window: what is asked for is done at the next look.
+const atOnce = "{scaleDown: {stabilizationWindowSeconds: 0, policies: [{type: Percent, value: 100, periodSeconds: 1}]}}"
 
 // through is what the victim's reading goes through.
 type through string
@@ -54,7 +59,7 @@ func (w *world) target(name string) string {
 
 // newWorld starts the servers. Its namespaces must be there.
 func newWorld(plane *controlPlane, program, folder, name string) (w *world, err error) {
-	w = &world{name: name, plane: plane, program: program, folder: filepath.Join(folder, name), aws: newAmazon()}
+	w = &world{name: name, plane: plane, program: program, folder: filepath.Join(folder, name), aws: newAmazon(), behavior: atOnce}
 	defer func() {
 		if err != nil {
 			w.close()
@@ -118,8 +123,7 @@ func (w *world) close() {
 	}
 }
 
-// manifests are the fleet's objects. Without a window what is asked for is done at the next look, so that
-// whatever holds a fault's victim is not a window. They count as active, so that a doorbell looks once: it would
+// manifests are the fleet's objects. Without a window whatever holds a fault's victim is not one. They count as active, so that a doorbell looks once: it would
 // look again, and again, at what it could not read.
 func (w *world) manifests(by through) string {
 	const object = `
@@ -131,7 +135,7 @@ spec:
   pollingInterval: 1
   minReplicaCount: 1
   maxReplicaCount: 20
-  advanced: {horizontalPodAutoscalerConfig: {behavior: {scaleDown: {stabilizationWindowSeconds: 0, policies: [{type: Percent, value: 100, periodSeconds: 1}]}}}}
+  advanced: {horizontalPodAutoscalerConfig: {behavior: %[5]s}}
   triggers: [{%[4]s}]
 ---
 apiVersion: keda.sh/v1alpha1
@@ -155,9 +159,9 @@ spec: {podIdentity: {provider: aws}}
 		victim = fmt.Sprintf(`type: aws-cloudwatch, authenticationRef: {name: own}, metadata: {namespace: Shop, metricName: Orders, dimensionName: Kind, dimensionValue: victim, targetMetricValue: "5", minMetricValue: "0", awsRegion: %s, awsEndpoint: %q}`, region, w.cloudWatch.url())
 	case throughSQS:
 	}
-	return fmt.Sprintf(object, "victim", w.namespace("victim"), "here", victim) +
-		fmt.Sprintf(object, "near", w.namespace("near"), "here", trigger("near", w.sqs.url(), "own")) +
-		fmt.Sprintf(object, "far", w.namespace("far"), "there", trigger("far", w.sqs.url(), "own"))
+	return fmt.Sprintf(object, "victim", w.namespace("victim"), "here", victim, w.behavior) +
+		fmt.Sprintf(object, "near", w.namespace("near"), "here", trigger("near", w.sqs.url(), "own"), w.behavior) +
+		fmt.Sprintf(object, "far", w.namespace("far"), "there", trigger("far", w.sqs.url(), "own"), w.behavior)
 }
 
 // write writes the function's leda.json.
