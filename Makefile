@@ -59,6 +59,11 @@ fuzz: ## fuzz what parses and decides, 30 s each
 	@for target in FuzzParse FuzzDecide FuzzMemory FuzzCoarseMemory; do go test ./scaling -run '^$$' -fuzz "^$$target\$$" -fuzztime 30s -fuzzminimizetime 10x || exit; done
 	@for target in FuzzParseWake FuzzAnswers; do go test ./lambda -run '^$$' -fuzz "^$$target\$$" -fuzztime 30s -fuzzminimizetime 10x || exit; done
 
+.PHONY: faults
+faults: prerequisites ## fail the function in every way and kill it at every write; print the matrix (15 minutes)
+	@go run ./integration/local prepare
+	go run ./integration/faults $(flags)
+
 # Builds Kubernetes and KEDA, which takes minutes the first time. flags='-args -scenarios 100000 -seed 7' plays others.
 .PHONY: differential
 differential: ## compare random histories with the real HPA and KEDA (the first build takes minutes)

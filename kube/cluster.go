@@ -23,11 +23,14 @@ import (
 // describeInterval is how often EKS is asked for a cluster's address while the one it named does not serve.
 const describeInterval = 15 * time.Second
 
+// aMoment is how long a request waits for the one that tries a cluster anew: long enough for an answer.
+const aMoment = 500 * time.Millisecond
+
 // A Cluster is the connection to one EKS cluster. It is safe for concurrent use.
 //
 // While the API server is not known to answer, one request at a time goes to it. At first the others wait
-// for what becomes of it, so that they share its connection; once it has failed they fail at once, so that a
-// cluster that is down keeps nobody waiting and nobody busy.
+// for what becomes of it, so that they share its connection; once it has failed they wait a moment only, so that
+// a cluster that is down keeps nobody waiting and nobody busy, and one that is back serves all at once.
 type Cluster struct {
 	scaling.Cluster
 
@@ -73,6 +76,20 @@ type noAnswer struct{ error }
 
 func (n noAnswer) Unwrap() error { return n.error }
 
+// streamError is what net/http's error of an HTTP/2 stream turns into: its fields are all that counts.
+type streamError struct {
+	StreamID, Code uint32
+	Cause          error
+}
+
+func (e streamError) Error() string { return fmt.Sprintf("stream %d was reset", e.StreamID) }
+
+// wasReset says whether the server gave up one request, and not the connection: others are being served.
+func wasReset(err error) bool {
+	var reset streamError
+	return errors.As(err, &reset)
+}
+
 // connect returns a way that serves. Where there is none, the caller is the one who tries a new one, unless
 // another does already. Who gets a way has to settle.
 func (c *Cluster) connect(ctx context.Context) (*way, error) {
@@ -92,10 +109,16 @@ func (c *Cluster) connect(ctx context.Context) (*way, error) {
 				c.settle(ctx, nil, time.Time{}, http.MethodGet, noAnswer{err})
 			}
 			return w, err
-		case down != nil:
-			return nil, fmt.Errorf("it is being tried again: %w", down)
+		}
+		var moment <-chan time.Time
+		if down != nil {
+			timer := time.NewTimer(aMoment)
+			defer timer.Stop()
+			moment = timer.C
 		}
 		select {
+		case <-moment:
+			return nil, fmt.Errorf("it is being tried again: %w", down)
 		case <-trying:
 			c.mu.Lock()
 			down = c.down
@@ -112,7 +135,7 @@ func (c *Cluster) connect(ctx context.Context) (*way, error) {
 // settle draws the conclusions from a request's end, and says whether the way that it took was given up.
 func (c *Cluster) settle(ctx context.Context, w *way, began time.Time, verb string, err error) (lost bool) {
 	var unanswered noAnswer
-	silent := errors.As(err, &unanswered)
+	silent := errors.As(err, &unanswered) && (w == nil || !wasReset(err)) // without a way it is EKS that was asked
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if w != nil && w.serves {

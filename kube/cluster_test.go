@@ -72,7 +72,11 @@ func TestAClusterThatIsDownCostsLittle(t *testing.T) {
 func TestWhatEKSRefusesIsNotAskedByEveryTarget(t *testing.T) {
 	time := &clock{now: noon()}
 	c, _ := described(t, time.Now, nil)
-	refusing := serve(t, func(w http.ResponseWriter, _ *http.Request) { reply(w, 403, map[string]any{"message": "no"}) })
+	kind := "AccessDeniedException"
+	refusing := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Amzn-Errortype", kind)
+		reply(w, 403, map[string]any{"message": "no"})
+	})
 	c.AWS.HTTPClient, c.AWS.BaseEndpoint = trusting(t, refusing), &refusing.URL
 	for _, err := range append(everybody(t, c, web(), 100), everybody(t, c, web(), 100)...) {
 		if err == nil || !strings.Contains(err.Error(), "the function's role needs eks:DescribeCluster on cluster demo") {
@@ -80,11 +84,17 @@ func TestWhatEKSRefusesIsNotAskedByEveryTarget(t *testing.T) {
 		}
 	}
 	same(t, "EKS", refusing.requests(), "GET /clusters/demo")
+
+	kind = "RequestTimeTooSkewed"
+	time.pass(describeInterval)
+	if err := everybody(t, c, web(), 1)[0]; err == nil || strings.Contains(err.Error(), "needs eks:DescribeCluster") {
+		t.Errorf("a clock that is wrong: got %v, want no word of a right", err)
+	}
 }
 
 func TestOneRequestTriesAndTheOthersDoNotWait(t *testing.T) {
 	hold, held := make(chan struct{}), make(chan struct{})
-	answer := func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+	answer := func(_ http.ResponseWriter, r *http.Request) { cut(r) }
 	var mu sync.Mutex
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
@@ -111,7 +121,7 @@ func TestOneRequestTriesAndTheOthersDoNotWait(t *testing.T) {
 		tried <- err
 	}()
 	<-held
-	for _, err := range everybody(t, c, web(), 100) { // would not return if they waited for the one that is held
+	for _, err := range everybody(t, c, web(), 100) { // would not return if they waited for more than a moment
 		if err == nil || !strings.Contains(err.Error(), "being tried again") {
 			t.Fatalf("got %v, want that somebody is trying", err)
 		}
@@ -127,6 +137,63 @@ func TestOneRequestTriesAndTheOthersDoNotWait(t *testing.T) {
 	mu.Unlock()
 	if err := errors.Join(everybody(t, c, web(), 100)...); err != nil {
 		t.Errorf("it answers again: %v", err)
+	}
+}
+
+// A cluster that is back serves everybody, and not only the one who finds out.
+func TestWhoComesWhileAClusterComesBackIsServed(t *testing.T) {
+	var served atomic.Bool
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if !served.Load() {
+			cut(r)
+		}
+		reply(w, http.StatusOK, scaleOf(2))
+	})
+	c := at(t, s)
+	if err := everybody(t, c, web(), 1)[0]; err == nil {
+		t.Fatal("a broken connection is an answer")
+	}
+	served.Store(true)
+	if err := errors.Join(everybody(t, c, web(), 100)...); err != nil {
+		t.Errorf("it answers again: %v", err)
+	}
+}
+
+// That EKS gives a request up says nothing of the API server.
+func TestEKSThatResetsARequest(t *testing.T) {
+	broken := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+	c, _ := described(t, time.Now, nil)
+	c.AWS.HTTPClient, c.AWS.BaseEndpoint = trusting(t, broken), &broken.URL
+	for _, err := range everybody(t, c, web(), 10) {
+		if err == nil || !strings.Contains(err.Error(), "describe EKS cluster demo in eu-west-1") {
+			t.Errorf("got %v, want what EKS was asked", err)
+		}
+	}
+}
+
+// A request that the server gives up is that request's trouble: nobody else waits, or loses the connection.
+func TestAResetRequestKeepsTheConnection(t *testing.T) {
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "/broken/scale") {
+			panic(http.ErrAbortHandler)
+		}
+		reply(w, http.StatusOK, scaleOf(2))
+	})
+	c := at(t, s)
+	if err := everybody(t, c, web(), 1)[0]; err != nil {
+		t.Fatal(err)
+	}
+	way := c.way
+	broken := web()
+	broken.Target.Name = "broken"
+	if _, err := c.Scale(t.Context(), broken); err == nil || !strings.Contains(err.Error(), "stream error") {
+		t.Errorf("got %v, want that the stream was reset", err)
+	}
+	if c.way != way || c.down != nil {
+		t.Errorf("the connection was given up: %v", c.down)
+	}
+	if n := s.count("GET " + strings.Replace(webScale, "/web/", "/broken/", 1)); n != 2 {
+		t.Errorf("a read that was reset was sent %d times, want 2", n)
 	}
 }
 

@@ -3,6 +3,7 @@ package kube
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -43,9 +44,12 @@ func describeCluster(ctx context.Context, cfg aws.Config, region, name string, n
 	}
 	defer response.Body.Close()
 	const enough = 1 << 20
-	body, err := io.ReadAll(io.LimitReader(response.Body, enough))
-	if err != nil {
+	body, err := io.ReadAll(io.LimitReader(response.Body, enough+1))
+	switch {
+	case err != nil:
 		return "", "", wrap(err)
+	case len(body) > enough:
+		return "", "", wrap(errors.New("its answer is larger than 1 MiB"))
 	}
 	if response.StatusCode != http.StatusOK {
 		return "", "", wrap(Redact(refused(response, body, name), credentials))
@@ -78,6 +82,9 @@ func refused(response *http.Response, body []byte, name string) error {
 	err := fmt.Errorf("%s %s: %s", response.Status, kind, said.Message)
 	switch response.StatusCode {
 	case http.StatusForbidden:
+		if !strings.HasPrefix(kind, "AccessDenied") {
+			return err // a clock that is wrong, or credentials: no right would help
+		}
 		return fmt.Errorf("%w; the function's role needs eks:DescribeCluster on cluster %s", err, name)
 	case http.StatusNotFound:
 		return fmt.Errorf("%w; is the context key \"cluster\" of cdk.json the cluster's name?", err)

@@ -213,6 +213,11 @@ func (b *Bucket) withdraw(w *write) {
 	}
 }
 
+// unfit is the error of a ConfigMap that, as it was read, cannot be written.
+type unfit struct{ error }
+
+func (u unfit) Unwrap() error { return u.error }
+
 // store writes a batch, and once more after someone else's write for those whose entries that left alone.
 func (b *Bucket) store(ctx context.Context, batch []*write) {
 	const attempts = 3
@@ -247,7 +252,8 @@ func (b *Bucket) store(ctx context.Context, batch []*write) {
 		if err == nil {
 			return
 		}
-		if errors.Is(err, ErrConflict) && attempt < attempts {
+		var cannot unfit
+		if errors.Is(err, ErrConflict) && attempt < attempts || errors.As(err, &cannot) && attempt == 1 { // somebody may have mended it
 			if loadErr := b.load(ctx); loadErr == nil {
 				continue
 			}
@@ -348,7 +354,7 @@ func (b *Bucket) put(ctx context.Context, batch []*write) error {
 	body, err := b.compose(written)
 	b.mu.Unlock()
 	if err != nil {
-		return fmt.Errorf("store memory %s/%s: %w", b.Namespace, b.Name, err)
+		return fmt.Errorf("store memory %s/%s: %w", b.Namespace, b.Name, unfit{err})
 	}
 	answer, err := b.Cluster.request(ctx, http.MethodPut, b.path(), body)
 	if err != nil {

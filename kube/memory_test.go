@@ -48,6 +48,14 @@ func keep(t *testing.T, object map[string]any) *kept {
 	return k
 }
 
+// becomes is somebody else's change.
+func (k *kept) becomes(object map[string]any) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.object = object
+	k.version++
+}
+
 // data are the ConfigMap's entries.
 func (k *kept) data() map[string]string {
 	k.mu.Lock()
@@ -148,13 +156,22 @@ func TestWhatElseAConfigMapMayBe(t *testing.T) {
 	if r, err := b.Recall(t.Context(), "web"); err != nil || r.Memory.Latest.Replicas != 3 {
 		t.Errorf("it can be read all the same: got %+v, %v", r, err)
 	}
+	k.becomes(map[string]any{"data": map[string]any{"web": text(t, time.Hour)}})
+	if err := store(t, b, "web", memory(0)); err != nil {
+		t.Errorf("it was deleted and applied, and the same process has not noticed: %v", err)
+	}
 
 	k = keep(t, map[string]any{"data": map[string]any{"film": strings.Repeat("x", 100<<10)}})
-	if err := store(t, bucket(t, k.server, "web"), "web", memory(0)); err == nil || !strings.Contains(err.Error(), "65536 are the most: remove with kubectl edit what is not Leda's in it") {
+	b = bucket(t, k.server, "web")
+	if err := store(t, b, "web", memory(0)); err == nil || !strings.Contains(err.Error(), "65536 are the most: remove with kubectl edit what is not Leda's in it") {
 		t.Errorf("got %v, want what to do", err)
 	}
-	if len(k.requests()) != 1 {
+	if slices.ContainsFunc(k.requests(), func(r string) bool { return strings.HasPrefix(r, "PUT") }) {
 		t.Error("what is too large was sent")
+	}
+	k.becomes(map[string]any{"data": map[string]any{}})
+	if err := store(t, b, "web", memory(0)); err != nil {
+		t.Errorf("somebody made room, and the same process has not noticed: %v", err)
 	}
 }
 

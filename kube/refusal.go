@@ -41,7 +41,7 @@ func newRefusal(response *http.Response, body []byte) *refusal {
 		} `json:"details"`
 	}
 	if json.Unmarshal(body, &status) == nil && status.Kind == "Status" {
-		r.structured, r.message = true, status.Message
+		r.structured, r.message = true, Shorten(status.Message)
 		seconds = max(seconds, status.Details.RetryAfterSeconds)
 	} else {
 		r.message = excerpt(response.Header.Get("Content-Type"), body)

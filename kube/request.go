@@ -49,7 +49,7 @@ func (c *Cluster) request(ctx context.Context, verb, path string, body []byte) (
 			c.tokens.forget(token)
 		case errors.As(err, &said) && !waited && said.worthAnother(verb) && c.wait(ctx, said.retryAfter):
 			waited = true
-		case lost && !moved && verb == http.MethodGet:
+		case (lost || wasReset(err)) && !moved && verb == http.MethodGet:
 			moved = true // what served until now is broken; the server need not be
 		default:
 			return nil, err
@@ -84,7 +84,7 @@ func (w *way) send(ctx context.Context, token, verb, path string, body []byte) (
 	case err != nil:
 		return nil, w.silence(ctx, err)
 	case response.StatusCode < 200 || response.StatusCode > 299:
-		return nil, newRefusal(response, answer)
+		return nil, newRefusal(response, bytes.ReplaceAll(answer, []byte(token), []byte("***"))) // some pages show what was sent
 	case len(answer) > maxAnswer:
 		return nil, fmt.Errorf("cluster %s: the answer is larger than %d MiB", w.cluster, maxAnswer>>20)
 	}

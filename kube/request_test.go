@@ -59,7 +59,14 @@ func TestWhatBecomesOfAnAnswer(t *testing.T) {
 		{"another object", "GET", func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, map[string]any{"kind": "Pod"}) }, nil, []string{`the answer is no Scale but kind "Pod"`}, 1},
 		{"a redirect is not followed: the token is for nobody else", "GET", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusFound) }, nil, []string{"302 Found"}, 1},
 		{"more than any object", "GET", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxAnswer+1)) }, nil, []string{"larger than 2 MiB"}, 1},
-		{"a read that breaks off is sent again, on another connection", "GET", nil, nil, nil, 2},
+		{"a read that breaks off is sent again, on another connection", "GET", func(_ http.ResponseWriter, r *http.Request) { cut(r) }, nil, nil, 2},
+		{"a read that is reset is sent again", "GET", nil, nil, nil, 2},
+		{"a page that says a write went well", "PUT", html(200), nil, []string{"set Deployment shop/web to 3 replicas: the answer is no Scale, and nobody knows whether it was set"}, 1},
+		{"another size than the one that was sent", "PUT", func(w http.ResponseWriter, _ *http.Request) { reply(w, 200, scaleOf(2)) }, nil, []string{`to 3 replicas: the answer is kind "Scale" with 2 replicas`}, 1},
+		{"a page that shows the request, token and all", "GET", func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, r.Header.Get("Authorization"), http.StatusForbidden)
+		}, nil, []string{"403 Forbidden: Bearer ***"}, 1},
+		{"more words than a line should have", "GET", refuse(400, "", strings.Repeat("too much ", 1000)), nil, []string{"too much too much", "…"}, 1},
 		{"a write that breaks off is not", "PUT", nil, nil, []string{"set Deployment shop/web to 3 replicas: cluster demo at https://127.0.0.1:", "did not answer", "can the function reach it?"}, 1},
 	} {
 		t.Run(row.rule, func(t *testing.T) {
@@ -73,7 +80,7 @@ func TestWhatBecomesOfAnAnswer(t *testing.T) {
 					row.first(w, r)
 					return
 				}
-				reply(w, http.StatusOK, scaleOf(2))
+				reply(w, http.StatusOK, scaleOf(map[string]int{"GET": 2, "PUT": 3}[r.Method]))
 			})
 			c := at(t, s)
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -93,6 +100,9 @@ func TestWhatBecomesOfAnAnswer(t *testing.T) {
 				t.Error(err)
 			case row.says != nil && err == nil:
 				t.Error("no error")
+			}
+			if err != nil && len(err.Error()) > 2*longest {
+				t.Errorf("the error has %d bytes", len(err.Error()))
 			}
 			for _, words := range row.says {
 				if err != nil && !strings.Contains(err.Error(), words) {

@@ -76,8 +76,16 @@ func (c *Cluster) SetScale(ctx context.Context, o *scaling.ScaledObject, seen Wo
 	if err != nil {
 		return fmt.Errorf("set %s to %d replicas: %w", workloadName(o), replicas, err)
 	}
-	if _, err := c.part(ctx, o, http.MethodPut, "scale", body); err != nil {
+	answer, err := c.part(ctx, o, http.MethodPut, "scale", body)
+	if err != nil {
 		return fmt.Errorf("set %s to %d replicas: %w", workloadName(o), replicas, err)
+	}
+	var s scale
+	if err := json.Unmarshal(answer, &s); err != nil {
+		return fmt.Errorf("set %s to %d replicas: the answer is no Scale, and nobody knows whether it was set: %w", workloadName(o), replicas, err)
+	}
+	if s.Kind != "Scale" || s.Spec.Replicas != replicas {
+		return fmt.Errorf("set %s to %d replicas: the answer is kind %q with %d replicas", workloadName(o), replicas, s.Kind, s.Spec.Replicas)
 	}
 	return nil
 }

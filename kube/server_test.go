@@ -1,6 +1,7 @@
 package kube
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -45,6 +46,7 @@ func serve(t *testing.T, answer http.HandlerFunc) *server {
 		answer(w, r)
 	}))
 	s.EnableHTTP2 = true
+	s.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context { return context.WithValue(ctx, connection{}, c) }
 	s.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that the client breaks off
 	certificate, authority := certify(t)
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
@@ -52,6 +54,16 @@ func serve(t *testing.T, answer http.HandlerFunc) *server {
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	return s
+}
+
+type connection struct{}
+
+// cut ends the connection that a request came by, for all that go over it.
+func cut(r *http.Request) {
+	if c, ok := r.Context().Value(connection{}).(net.Conn); ok {
+		_ = c.Close()
+	}
+	panic(http.ErrAbortHandler)
 }
 
 // certify makes a certificate for this machine that is its own authority, as EKS would name it.

@@ -233,7 +233,7 @@ func (c *cloudWatch) page(ctx context.Context, w window, queries []query, token 
 		return page{}, err
 	}
 	answer, err := c.service.send(ctx, call{
-		region: w.region, endpoint: w.endpoint, body: body, explain: explainJSON,
+		region: w.region, endpoint: w.endpoint, body: body, most: maxAnswer, explain: explainJSON,
 		credentials: aws.Credentials{AccessKeyID: w.keys[0], SecretAccessKey: w.keys[1], SessionToken: w.keys[2]},
 		header:      map[string]string{"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "GraniteServiceVersion20100801.GetMetricData"},
 	})

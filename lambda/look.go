@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/leda-autoscaler/leda/kube"
@@ -82,7 +81,7 @@ func (h *handler) decideAndDo(ctx context.Context, t *target, dryRun bool) (outc
 	defer cancel()
 
 	var (
-		all       sync.WaitGroup
+		all       together
 		readings  []scaling.Reading
 		workload  kube.Workload
 		scaleErr  error

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/leda-autoscaler/leda/kube"
@@ -21,7 +20,7 @@ type meter struct {
 // read reads all triggers of a target at once; there is at least one.
 func (m *meter) read(ctx context.Context, t *target) []scaling.Reading {
 	readings := make([]scaling.Reading, len(t.Triggers))
-	var all sync.WaitGroup
+	var all together
 	for i := range t.Triggers[1:] {
 		all.Go(func() { readings[i+1] = m.readTrigger(ctx, t, &t.Triggers[i+1]) })
 	}

@@ -71,7 +71,7 @@ func (q *queues) client(at place) *sqs.Client {
 	client := q.clients[at]
 	if client == nil {
 		cfg := q.aws.Copy()
-		cfg.Region = at.region
+		cfg.Region, cfg.HTTPClient = at.region, bounded{cfg.HTTPClient}
 		if at.endpoint != "" {
 			cfg.BaseEndpoint = &at.endpoint
 		}

@@ -53,7 +53,7 @@ func (r *roles) assume(ctx context.Context, of role) (aws.Credentials, error) {
 		form.Set("ExternalId", of.externalID)
 	}
 	answer, err := r.sts.send(ctx, call{
-		region: of.region, credentials: own, body: []byte(form.Encode()), explain: explainXML,
+		region: of.region, credentials: own, body: []byte(form.Encode()), most: shortAnswer, explain: explainXML,
 		header: map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"},
 	})
 	if err != nil {

@@ -27,8 +27,12 @@ type signed struct {
 	now   func() time.Time
 }
 
-// maxAnswer bounds what is read of an answer: CloudWatch's largest, 100,800 data points, take 5 MB.
-const maxAnswer = 16 << 20
+// maxAnswer bounds what is read of an answer: CloudWatch's largest, 100,800 data points, take 5 MB. All else is
+// read up to shortAnswer, so that whoever answers cannot use up the function's memory.
+const (
+	maxAnswer   = 6 << 20
+	shortAnswer = 256 << 10
+)
 
 // apiError is an answer that is no success. It has the methods by which the SDK's rules know errors.
 type apiError struct {
@@ -48,6 +52,7 @@ type call struct {
 	credentials      aws.Credentials
 	header           map[string]string
 	body             []byte
+	most             int                                      // bytes of the answer
 	explain          func(body []byte) (code, message string) // reads an answer that is no success
 }
 
@@ -98,12 +103,12 @@ func (s *signed) attempt(ctx context.Context, c call) ([]byte, error) {
 		return nil, err
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	body, err := io.ReadAll(io.LimitReader(response.Body, int64(c.most)+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case len(body) > maxAnswer:
-		return nil, fmt.Errorf("the answer is larger than %d MiB", maxAnswer>>20)
+	case len(body) > c.most:
+		return nil, fmt.Errorf("the answer is larger than %d bytes", c.most)
 	case response.StatusCode != http.StatusOK:
 		e := &apiError{status: response.StatusCode}
 		e.code, e.message = c.explain(body)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/leda-autoscaler/leda/kube"
@@ -21,6 +22,9 @@ import (
 
 // attemptTimeout bounds one HTTP request to AWS; the SDK tries up to three within a look.
 const attemptTimeout = 3 * time.Second
+
+// longestPause bounds how long is waited before a request to AWS is sent again.
+const longestPause = time.Second
 
 // start builds the handler from what Lambda and synth give the function: the environment and leda.json.
 // It asks nobody anything, so that the function is ready for its first event as soon as possible.
@@ -40,6 +44,8 @@ func start(getenv func(string) string, log *slog.Logger) (*handler, error) {
 	calls := &calls{}
 	client.Transport = calls.around(client.Transport)
 	identity := aws.Config{
+		// Longer pauses would end with the look, and hide what was answered.
+		Retryer:     func() aws.Retryer { return retry.AddWithMaxBackoffDelay(retry.NewStandard(), longestPause) },
 		Region:      getenv("AWS_REGION"),
 		HTTPClient:  client,
 		Credentials: credentials.NewStaticCredentialsProvider(getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY"), getenv("AWS_SESSION_TOKEN")),
@@ -121,5 +127,9 @@ func newHTTPClient(bundle string) (*http.Client, error) {
 		}
 		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
-	return &http.Client{Transport: transport, Timeout: attemptTimeout}, nil
+	return &http.Client{
+		Transport: transport, Timeout: attemptTimeout,
+		// No service of AWS redirects anybody, and what was signed for one address is for no other.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
 }
