@@ -315,13 +315,13 @@ func (w *world) remember(ctx context.Context, target string, replicas int, text 
 	return err
 }
 
-// begin gives every target a size, a memory that is old enough, and as much work.
-func (w *world) begin(ctx context.Context, replicas int) error {
+// begin gives every target its size, a memory that is old enough, and as much work.
+func (w *world) begin(ctx context.Context) error {
 	var errs []error
 	for _, target := range []string{"victim", "near", "far"} {
-		errs = append(errs, w.resize(ctx, target, replicas), w.remember(ctx, target, replicas, ""))
+		errs = append(errs, w.resize(ctx, target, sizeBefore), w.remember(ctx, target, sizeBefore, ""))
 	}
-	w.work(5 * replicas)
+	w.work(5 * sizeBefore)
 	return errors.Join(errs...)
 }
 
