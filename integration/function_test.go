@@ -26,7 +26,7 @@ func testFunction(t *testing.T, s *stack.Stack, root string) {
 	p := person{t, s.Environ(), root}
 	p.types("kubectl apply -f integration/testdata/function/workloads.yaml")
 	p.types("kubectl wait --for condition=established --timeout 30s crd/fleets.example.com")
-	for _, name := range []string{"keda-sqs", "assumed", "shared", "partial", "valued", "sturdy", "keda-cron"} {
+	for _, name := range []string{"keda-sqs", "assumed", "shared", "partial", "valued", "sturdy", "keda-cron", "abroad"} {
 		p.types("kubectl -n work create deployment " + name + " --image example.com/worker --replicas " + map[bool]string{true: "0", false: "1"}[name == "keda-sqs"])
 	}
 	p.types(`kubectl apply -f - <<'E'
@@ -34,7 +34,8 @@ func testFunction(t *testing.T, s *stack.Stack, root string) {
 E`)
 	role := p.readers()
 	folder, objects := p.TempDir(), p.TempDir()
-	p.types("cp integration/testdata/function/scaledobjects.yaml " + objects + "/")
+	p.types("aws sqs create-queue --region eu-west-1 --queue-name abroad")
+	p.types("sed 's#ENDPOINT#" + *s.AWS().BaseEndpoint + "#g' integration/testdata/function/scaledobjects.yaml > " + objects + "/all.yaml")
 	window := cronWindow(time.Now().UTC())
 	if err := os.WriteFile(filepath.Join(objects, "cron.yaml"), []byte(window.manifest), 0o600); err != nil {
 		t.Fatal(err)
@@ -75,6 +76,16 @@ E`)
 			p := at(t)
 			p.types("aws cloudwatch put-metric-data --namespace Shop --metric-data 'MetricName=Orders,Value=7.4,Dimensions=[{Name=Kind,Value=urgent}]'")
 			p.becomes("fleet/measured", 3) // 7.4 / 2.5
+		})
+		t.Run("abroad", func(t *testing.T) {
+			t.Parallel()
+			p := at(t)
+			queue := "--region eu-west-1 --queue-url $(aws sqs get-queue-url --region eu-west-1 --queue-name abroad --query QueueUrl --output text)"
+			p.types("for n in 1 2 3 4 5 6; do aws sqs send-message " + queue + " --message-body $n; done")
+			p.becomes("deployment/abroad", 2)
+			p.types("aws sqs receive-message " + queue + " --max-number-of-messages 6 --visibility-timeout 900") // 6 in flight or visible
+			p.types("for n in 1 2 3 4 5; do aws sqs send-message " + queue + " --message-body $n --delay-seconds 900; done")
+			p.becomes("deployment/abroad", 3)
 		})
 		t.Run("KEDA's SQS sequence", func(t *testing.T) { t.Parallel(); at(t).kedaSQS() })
 		t.Run("KEDA's cron sequence", func(t *testing.T) { t.Parallel(); at(t).kedaCron(window) })
@@ -261,6 +272,20 @@ func (p person) sturdy(s *stack.Stack) {
 	p.send("sturdy", 11)
 	p.invokes("third", `{"Records":[{"EventSource":"aws:sns","Sns":{"Type":"Notification","TopicArn":"arn:aws:sns:us-east-1:000000000000:sturdy","Message":"order 17"}}]}`)
 	p.becomes("deployment/sturdy", 3)
+	for _, form := range []string{"alarm", "alarm-eventbridge", "alarm-sns", "doorbell-sns", "doorbell-sqs"} { // AWS's own payloads
+		payload, err := os.ReadFile(filepath.Join(p.root, "lambda", "testdata", form+".json"))
+		if err != nil {
+			p.Fatal(err)
+		}
+		named := strings.NewReplacer("Leda/demo/shop/orders/s0", "Third/demo/work/sturdy/s0", "arn:aws:sns:us-east-1:444455556666:orders", "arn:aws:sns:us-east-1:000000000000:sturdy").Replace(string(payload))
+		file := filepath.Join(p.TempDir(), "payload.json")
+		if err := os.WriteFile(file, []byte(named), 0o600); err != nil {
+			p.Fatal(err)
+		}
+		if r := p.invokes("third", "file://"+file); r.Looks != 1 || len(r.Decisions) != 1 || r.Decisions[0].Target != "demo/work/sturdy" {
+			p.Errorf("%s: got %+v, want one look at sturdy", form, r)
+		}
+	}
 
 	var all sync.WaitGroup
 	for range rings {
