@@ -15,13 +15,17 @@ import (
 )
 
 const (
-	// A tick's invocation starts no look later than lastLook after its start, and is over by lastWord: the
+	// A tick's invocation has no look due later than lastLook after its start, and is over by lastWord: the
 	// next tick comes after 60 s.
 	lastLook = 55 * time.Second
 	lastWord = 58 * time.Second
 
-	// early is how much sooner than due a look may be, to come before lastLook and not after the next tick.
-	early = time.Second
+	// early is how much sooner than due a look may be, to come at lastLook and not with the next tick: what would be
+	// due in between.
+	early = time.Minute - lastLook
+
+	// punctual is how late after lastLook a look may begin that was due by then: no timer is early.
+	punctual = 500 * time.Millisecond
 
 	// concurrency bounds how many targets of a cluster are looked at side by side.
 	concurrency = 64
@@ -105,7 +109,8 @@ func (h *handler) keepLooking(ctx context.Context, targets []*target, began time
 		}
 		r.count(l.outcome)
 		l.target.due = l.target.next(l.outcome.decision, l.began)
-		return l.target.turn(last), !h.oncePerTick
+		at, ok := l.target.turnAfter(l.began, last)
+		return at, ok && !h.oncePerTick
 	}}.run(ctx, first)
 }
 

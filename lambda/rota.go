@@ -25,7 +25,7 @@ type looked struct {
 // slow delays none, but for those of its own cluster when it takes the last of the cluster's places.
 type rota struct {
 	now   func() time.Time
-	last  time.Time // no look begins after it
+	last  time.Time // no look is due after it
 	look  func(context.Context, turn) outcome
 	again func(looked) (at time.Time, ok bool) // when the target's next turn is, if it has one
 }
@@ -80,7 +80,7 @@ func (r rota) take(ctx context.Context, due []turn, places chan struct{}, over c
 			for t := range turns {
 				places <- struct{}{}
 				l := looked{turn: t, began: r.now()}
-				if l.skipped = l.began.After(r.last); !l.skipped {
+				if l.skipped = l.began.Sub(r.last) > punctual; !l.skipped {
 					l.outcome = r.look(ctx, t)
 				}
 				<-places

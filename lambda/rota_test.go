@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,7 +149,8 @@ func TestTurn(t *testing.T) {
 	}{
 		{"before the last moment", scaling.PolicyDirect, -5 * time.Second, -5 * time.Second},
 		{"just after it: looked at then, not 5 s and a tick later", scaling.PolicyDirect, 50 * time.Millisecond, 0},
-		{"well after it", scaling.PolicyDirect, 2 * time.Second, 2 * time.Second},
+		{"between it and the next tick", scaling.PolicyDirect, 4900 * time.Millisecond, 0},
+		{"after the next tick", scaling.PolicyDirect, 5100 * time.Millisecond, 5100 * time.Millisecond},
 		{"policy keda's loops are due to the instant", scaling.PolicyKEDA, 50 * time.Millisecond, 50 * time.Millisecond},
 	} {
 		target := &target{ScaledObject: &scaling.ScaledObject{Policy: row.policy}, due: last.Add(row.due)}
@@ -156,4 +158,42 @@ func TestTurn(t *testing.T) {
 			t.Errorf("%s: got %s after the last moment, want %s", row.rule, got, row.want)
 		}
 	}
+}
+
+func TestTurnAfter(t *testing.T) {
+	last := time.Date(2026, 1, 5, 12, 0, 55, 0, time.UTC)
+	for _, row := range []struct {
+		rule  string
+		began time.Duration // after the last moment for a look
+		want  bool
+	}{
+		{"a look before the last moment is followed by one at it", -2 * time.Second, true},
+		{"the look at the last moment is the last", 0, false},
+		{"so is one that began a little late", 20 * time.Millisecond, false},
+	} {
+		o := &scaling.ScaledObject{Policy: scaling.PolicyDirect}
+		target := &target{ScaledObject: o, due: last.Add(row.began + 4*time.Second)}
+		if _, ok := target.turnAfter(last.Add(row.began), last); ok != row.want {
+			t.Errorf("%s: got another one %v", row.rule, ok)
+		}
+	}
+}
+
+// A timer fires a little late, and so does a clock move on between two questions.
+func TestTheLastLookIsTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var asked atomic.Int64
+		clock := func() time.Time { return time.Now().Add(time.Duration(asked.Add(1)) * time.Microsecond) }
+		var began []time.Duration
+		rota{now: clock, last: start.Add(lastLook), look: func(context.Context, turn) outcome { return outcome{} }, again: func(l looked) (time.Time, bool) {
+			if !l.skipped {
+				began = append(began, l.began.Sub(start).Truncate(time.Second))
+			}
+			return start.Add(lastLook), l.nth == 0
+		}}.run(t.Context(), []turn{{target: named("demo", "orders")[0], at: start}})
+		if want := []time.Duration{0, lastLook}; !slices.Equal(began, want) {
+			t.Errorf("looked at after %v, want %v", began, want)
+		}
+	})
 }

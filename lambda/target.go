@@ -52,13 +52,19 @@ func (t *target) shard(shards int) int {
 	return int(h.Sum32() % uint32(shards))
 }
 
-// turn is when to look at the target in an invocation whose last moment for a look is known. A look due just
-// after it comes at it instead of after the next tick; not so in policy keda, where nothing would be due yet.
+// turn is when to look at the target in an invocation whose last moment for a look is known. A look due between
+// that and the next tick comes at it; not so in policy keda, where nothing would be due yet.
 func (t *target) turn(last time.Time) time.Time {
 	if t.Policy != scaling.PolicyKEDA && t.due.After(last) && t.due.Sub(last) <= early {
 		return last
 	}
 	return t.due
+}
+
+// turnAfter is the turn after a look that began then, if the invocation has one left for the target.
+func (t *target) turnAfter(began, last time.Time) (at time.Time, ok bool) {
+	at = t.turn(last)
+	return at, at.After(began)
 }
 
 // next is when a target that was looked at is due again. Policy keda says so itself, to the instant: a

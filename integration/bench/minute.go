@@ -23,51 +23,56 @@ type minuteCost struct {
 	took     time.Duration // of the invocation
 }
 
-// minute measures a hundred targets with work beside a hundred that are idle, each fleet in a process of its own,
-// for two minutes: as the first of the process, which the row is about, and as any other, which costs are reckoned by.
+// minute measures fleets of a hundred for two minutes, each in a process of its own: as the first of the process,
+// which the rows for those with work are about, and as any other, which docs/cost.md reckons by.
 func (b *bench) minute(ctx context.Context) error {
 	const n = 100
-	busy := many(n, "busy", target{replicas: 2, max: 5, polling: 30})
-	idle := many(n, "idle", target{max: 5, polling: 30})
-	if err := b.kube.create(ctx, append(busy, idle...)); err != nil {
-		return err
-	}
-	for _, t := range busy {
-		b.aws.fill(t.name, queueLength+1) // for 2 of 5, so that nothing changes
+	fleets := []struct {
+		name, what string
+		like       target
+		messages   int
+		looks      scaling.Looks
+	}{
+		{"steady", "with work, each 15 s", target{replicas: 2, max: 5, polling: 30}, queueLength + 1, scaling.Looks{GrowingSeconds: 15}},
+		{"growing", "with work, each 5 s", target{replicas: 2, max: 5, polling: 30}, queueLength + 1, scaling.Looks{}},
+		{"idle", "idle, each 30 s", target{max: 5, polling: 30}, 0, scaling.Looks{}},
 	}
 	b.aws.counts()
-	var ofBusy, ofIdle []minuteCost
-	both, each := errgroup.WithContext(ctx)
-	both.Go(func() (err error) {
-		ofBusy, err = b.minutes(each, "busy", busy, scaling.Looks{GrowingSeconds: 15})
-		return err
-	})
-	both.Go(func() (err error) {
-		ofIdle, err = b.minutes(each, "idle", idle, scaling.Looks{})
-		return err
-	})
-	if err := both.Wait(); err != nil {
+	costs := make([][]minuteCost, len(fleets))
+	all, each := errgroup.WithContext(ctx)
+	for i, fleet := range fleets {
+		targets := many(n, fleet.name, fleet.like)
+		if err := b.kube.create(ctx, targets); err != nil {
+			return err
+		}
+		for _, t := range targets {
+			b.aws.fill(t.name, fleet.messages) // for 2 of 5, so that nothing changes
+		}
+		all.Go(func() (err error) {
+			costs[i], err = b.minutes(each, fleet.name, targets, fleet.looks)
+			return err
+		})
+	}
+	if err := all.Wait(); err != nil {
 		return err
 	}
 	const keda = "real KEDA with the HPA"
-	first := ofBusy[0]
+	first := costs[0][0]
 	b.print(
 		row{"100 targets with work, looked at each 15 s: CPU", first.cpu.Seconds(), 0.5, "s/min", keda + " 2.38 s; with the process's start"},
 		row{"memory", mebibytes(first.peak), 40, "MiB", keda + " 239 MiB"},
 		row{"requests to SQS", float64(first.queues), 400, "/min", keda + " 599"},
 		row{"requests to the API server", float64(first.requests), 800, "/min", keda + " 1,468"},
 	)
-	for _, fleet := range []struct {
-		name string
-		cost minuteCost
-	}{{"a target with work, looked at each 15 s", ofBusy[1]}, {"an idle target, looked at each 30 s", ofIdle[1]}} {
+	for i, fleet := range fleets {
 		const minutes = 30 * 24 * 60
+		cost := costs[i][1]
 		month := func(perMinute int) float64 { return float64(perMinute) * minutes / n }
 		b.print(
-			row{fleet.name + ": to SQS", month(fleet.cost.queues), 0, "/month", ""},
-			row{"  to the API server", month(fleet.cost.requests), 0, "/month", ""},
-			row{"  log", month(fleet.cost.logged) / 1e6, 0, "MB", "a month, the fleet's own lines shared by 100"},
-			row{"  the fleet's function at 128 MB", fleet.cost.took.Seconds() * minutes * 128 / 1024, 0, "GB-s", fmt.Sprintf("a month, %.1f s a minute", fleet.cost.took.Seconds())},
+			row{"a target " + fleet.what + ": to SQS", month(cost.queues), 0, "/month", ""},
+			row{"  to the API server", month(cost.requests), 0, "/month", ""},
+			row{"  log", month(cost.logged) / 1e6, 0, "MB", "a month, the fleet's own lines shared by 100"},
+			row{"  the fleet's function at 128 MB", cost.took.Seconds() * minutes * 128 / 1024, 0, "GB-s", fmt.Sprintf("a month, %.1f s a minute", cost.took.Seconds())},
 		)
 	}
 	return nil
