@@ -77,7 +77,7 @@ func (b *boundary) problem(format string, args ...any) {
 }
 
 func (b *boundary) once(ctx context.Context, w *world) error {
-	if err := w.begin(ctx, sizeBefore); err != nil {
+	if err := w.begin(ctx); err != nil {
 		return err
 	}
 	if err := w.restart(ctx); err != nil {

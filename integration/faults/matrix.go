@@ -108,7 +108,7 @@ func (c *cell) run(ctx context.Context, w *world) error {
 	if err := w.write(c.by); err != nil {
 		return err
 	}
-	if err := w.begin(ctx, sizeBefore); err != nil {
+	if err := w.begin(ctx); err != nil {
 		return err
 	}
 	if err := w.restart(ctx); err != nil {

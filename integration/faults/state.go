@@ -74,7 +74,7 @@ func (s *state) run(ctx context.Context, w *world) error {
 	if err := w.write(throughSQS); err != nil {
 		return err
 	}
-	if err := w.begin(ctx, sizeBefore); err != nil {
+	if err := w.begin(ctx); err != nil {
 		return err
 	}
 	if err := w.restart(ctx); err != nil {
@@ -189,7 +189,7 @@ func (p *pair) run(ctx context.Context, w *world) error {
 		return err
 	}
 	for n := range p.rounds {
-		if err := w.begin(ctx, sizeBefore); err != nil {
+		if err := w.begin(ctx); err != nil {
 			return err
 		}
 		if err := w.restart(ctx); err != nil {
