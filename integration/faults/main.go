@@ -29,6 +29,8 @@ type options struct {
 	worlds  int    // side by side
 	repeats int    // looks under each fault that takes no time
 	kills   int    // at each boundary of a write
+	passes  int    // of the soak
+	seed    uint64
 	quick   bool
 	only    string // what has this in its name
 }
@@ -41,6 +43,8 @@ func main() {
 	flag.IntVar(&o.worlds, "worlds", 6, "how many cells are tried side by side")
 	flag.IntVar(&o.repeats, "repeats", 100, "looks under each fault, to see what leaks")
 	flag.IntVar(&o.kills, "kills", 20, "kills at each boundary of a write")
+	flag.IntVar(&o.passes, "passes", 5000, "passes of the soak")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the soak's loads and faults")
 	flag.BoolVar(&o.quick, "quick", false, "every dependency and every fault once")
 	flag.StringVar(&o.only, "only", "", "what has this in its name")
 	flag.Parse()
@@ -81,7 +85,9 @@ func run(ctx context.Context, o options, out io.Writer) (ok bool, err error) {
 	}
 	return sideBySide(out, func(out io.Writer) (bool, error) { return tryFaults(ctx, o, worlds, out) },
 		func(out io.Writer) (bool, error) { return tryStates(ctx, o, worlds, out) },
-		func(out io.Writer) (bool, error) { return tryKills(ctx, o, worlds, out) })
+		func(out io.Writer) (bool, error) { return tryKills(ctx, o, worlds, out) },
+		func(out io.Writer) (bool, error) { return trySoak(ctx, o, worlds, folder, out) },
+		func(out io.Writer) (bool, error) { return tryRights(ctx, o, worlds, out) })
 }
 
 // sideBySide runs parts at once, and prints what they print in their order.
@@ -132,6 +138,32 @@ func tryKills(ctx context.Context, o options, worlds pool, out io.Writer) (bool,
 	return printKills(out, all, time.Since(began)), nil
 }
 
+func trySoak(ctx context.Context, o options, worlds pool, folder string, out io.Writer) (bool, error) {
+	began, s := time.Now(), &soak{passes: o.passes, seed: o.seed}
+	if !strings.Contains(s.String(), o.only) {
+		return true, nil
+	}
+	var err error
+	if s.program, err = buildWithClock(ctx, o.root, folder); err != nil {
+		return false, err
+	}
+	if err := play(ctx, worlds, []*soak{s}, func(s *soak) { complain(s, s.problems) }); err != nil {
+		return false, err
+	}
+	return printSoak(out, s, time.Since(began)), nil
+}
+
+func tryRights(ctx context.Context, o options, worlds pool, out io.Writer) (bool, error) {
+	began, r := time.Now(), &rights{brief: o.quick}
+	if !strings.Contains(r.String(), o.only) {
+		return true, nil
+	}
+	if err := play(ctx, worlds, []*rights{r}, func(r *rights) { complain(r, r.problems) }); err != nil {
+		return false, err
+	}
+	return printRights(out, r, time.Since(began)), nil
+}
+
 func complain(what fmt.Stringer, problems []string) {
 	for _, p := range problems {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", what, p)
@@ -150,7 +182,7 @@ func matching[T fmt.Stringer](all []T, part string) []T {
 
 // build builds the function as the CDK app does.
 func build(ctx context.Context, root, program string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-tags", "lambda.norpc", "-o", program, "./lambda")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-tags", "lambda.norpc", "-o", program, "./lambda")
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if printed, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the function: %w\n%s", err, printed)

@@ -287,12 +287,7 @@ func (w *world) resize(ctx context.Context, target string, replicas int) error {
 }
 
 func (w *world) size(ctx context.Context, target string) (int32, error) {
-	answer, err := w.plane.ask(ctx, http.MethodGet, w.scalePath(target), "", nil)
-	if err != nil {
-		return 0, err
-	}
-	var scale struct{ Spec struct{ Replicas int32 } }
-	return scale.Spec.Replicas, json.Unmarshal(answer, &scale)
+	return sizeAt(ctx, w.plane, w.scalePath(target))
 }
 
 // remember writes a target's memory as of an hour ago, or what text says.
