@@ -98,8 +98,8 @@ func (h *handler) keepLooking(ctx context.Context, targets []*target, began time
 			first = append(first, turn{target: t, at: at})
 		}
 	}
-	if h.oncePerTick {
-		first = slices.DeleteFunc(first, func(t turn) bool { return t.at.After(began) })
+	if h.oncePerTick { // what is due a moment later would else wait for the next tick
+		first = slices.DeleteFunc(first, func(t turn) bool { return t.at.After(began.Add(early)) })
 	}
 	rota{now: h.now, last: last, look: func(ctx context.Context, t turn) outcome {
 		return h.lookAndTell(ctx, t.target, false)
