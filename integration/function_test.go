@@ -27,10 +27,10 @@ func testFunction(t *testing.T, s *stack.Stack, root string) {
 	p.types("kubectl apply -f integration/testdata/function/workloads.yaml")
 	p.types("kubectl wait --for condition=established --timeout 30s crd/fleets.example.com")
 	for _, name := range []string{"keda-sqs", "assumed", "shared", "partial", "valued", "sturdy", "keda-cron", "abroad"} {
-		p.types("kubectl -n work create deployment " + name + " --image example.com/worker --replicas " + map[bool]string{true: "0", false: "1"}[name == "keda-sqs"])
+		p.types("kubectl -n jobs create deployment " + name + " --image example.com/worker --replicas " + map[bool]string{true: "0", false: "1"}[name == "keda-sqs"])
 	}
 	p.types(`kubectl apply -f - <<'E'
-{"apiVersion":"example.com/v1","kind":"Fleet","metadata":{"name":"measured","namespace":"work"},"spec":{"replicas":1}}
+{"apiVersion":"example.com/v1","kind":"Fleet","metadata":{"name":"measured","namespace":"jobs"},"spec":{"replicas":1}}
 E`)
 	role := p.readers()
 	folder, objects := p.TempDir(), p.TempDir()
@@ -94,7 +94,7 @@ E`)
 	t.Run("one that cannot be read does not shrink", func(t *testing.T) {
 		p := at(t)
 		p.purge("partial")
-		r := p.invokes("third", `{"targets":["work/partial"]}`)
+		r := p.invokes("third", `{"targets":["jobs/partial"]}`)
 		if d := r.Decisions[0]; d.From != 3 || d.To != 3 || d.Reason != "FailedGetExternalMetric" {
 			p.Errorf("got %+v, want 3 as before, since one reading failed", d)
 		}
@@ -102,8 +102,8 @@ E`)
 	t.Run("what fails is said, each with what to do", func(t *testing.T) {
 		p := at(t)
 		for target, want := range map[string]string{
-			"demo/work/missing":   "create the workload, or mend scaleTargetRef of ScaledObject work/missing",
-			"down/work/elsewhere": "cluster down at https://127.0.0.1:9 did not answer",
+			"demo/jobs/missing":   "create the workload, or mend scaleTargetRef of ScaledObject jobs/missing",
+			"down/jobs/elsewhere": "cluster down at https://127.0.0.1:9 did not answer",
 		} {
 			r := p.invokes("third", `{"targets":["`+target+`"]}`)
 			if r.Failed == 0 || !strings.Contains(r.Decisions[0].Error, want) {
@@ -113,7 +113,7 @@ E`)
 	})
 	t.Run("a change of size is an event on the workload", func(t *testing.T) {
 		p := at(t)
-		p.eventually("kubectl -n work describe deployment assumed", func(printed string) bool {
+		p.eventually("kubectl -n jobs describe deployment assumed", func(printed string) bool {
 			return strings.Contains(printed, "SuccessfulRescale") && strings.Contains(printed, "→3: s0: 11 / 5 a replica = 2.2 → 3")
 		})
 	})
@@ -134,7 +134,7 @@ func (p person) readers() string {
 		p.types("aws iam put-user-policy --user-name " + user + " --policy-name read --policy-document '" + mayRead(queue) + "'")
 	}
 	key := "aws iam create-access-key --query 'AccessKey.[AccessKeyId,SecretAccessKey]' --output text --user-name "
-	p.types(`set -- $(` + key + `keyed-reader) && kubectl -n work create configmap reader --from-literal id=$1 && kubectl -n work create secret generic reader --from-literal secret=$2`)
+	p.types(`set -- $(` + key + `keyed-reader) && kubectl -n jobs create configmap reader --from-literal id=$1 && kubectl -n jobs create secret generic reader --from-literal secret=$2`)
 	p.types(`set -- $(` + key + `shared-reader) && kubectl -n keda create secret generic shared-reader --from-literal id=$1 --from-literal secret=$2`)
 	return role
 }
@@ -162,14 +162,14 @@ func (p person) purge(queue string) {
 // becomes waits for a workload's size; the first tick after a deployment may take a minute.
 func (p person) becomes(workload string, replicas int) {
 	p.Helper()
-	p.types(fmt.Sprintf("kubectl -n work wait %s --for=jsonpath='{.spec.replicas}'=%d --timeout=4m", workload, replicas))
+	p.types(fmt.Sprintf("kubectl -n jobs wait %s --for=jsonpath='{.spec.replicas}'=%d --timeout=4m", workload, replicas))
 }
 
 // sizes watches a workload until end is called, which returns every size it had.
 func (p person) sizes(workload string) (end func() []string) {
 	p.Helper()
 	ctx, cancel := context.WithCancel(p.Context())
-	cmd := exec.CommandContext(ctx, "kubectl", "-n", "work", "get", workload, "--watch", "-o", `jsonpath={.spec.replicas}{"\n"}`)
+	cmd := exec.CommandContext(ctx, "kubectl", "-n", "jobs", "get", workload, "--watch", "-o", `jsonpath={.spec.replicas}{"\n"}`)
 	cmd.Dir, cmd.Env = p.root, p.environ
 	lines, err := cmd.StdoutPipe()
 	if err == nil {
@@ -227,7 +227,7 @@ func cronWindow(now time.Time) cron {
 	return cron{fmt.Sprintf(`
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
-metadata: {name: keda-cron, namespace: work, annotations: {leda.dev/cluster: demo}}
+metadata: {name: keda-cron, namespace: jobs, annotations: {leda.dev/cluster: demo}}
 spec:
   scaleTargetRef: {name: keda-cron}
   pollingInterval: 5
@@ -277,19 +277,19 @@ func (p person) sturdy(s *stack.Stack) {
 		if err != nil {
 			p.Fatal(err)
 		}
-		named := strings.NewReplacer("Leda/demo/shop/orders/s0", "Third/demo/work/sturdy/s0", "arn:aws:sns:us-east-1:444455556666:orders", "arn:aws:sns:us-east-1:000000000000:sturdy").Replace(string(payload))
+		named := strings.NewReplacer("Leda/demo/shop/orders/s0", "Third/demo/jobs/sturdy/s0", "arn:aws:sns:us-east-1:444455556666:orders", "arn:aws:sns:us-east-1:000000000000:sturdy").Replace(string(payload))
 		file := filepath.Join(p.TempDir(), "payload.json")
 		if err := os.WriteFile(file, []byte(named), 0o600); err != nil {
 			p.Fatal(err)
 		}
-		if r := p.invokes("third", "file://"+file); r.Looks != 1 || len(r.Decisions) != 1 || r.Decisions[0].Target != "demo/work/sturdy" {
+		if r := p.invokes("third", "file://"+file); r.Looks != 1 || len(r.Decisions) != 1 || r.Decisions[0].Target != "demo/jobs/sturdy" {
 			p.Errorf("%s: got %+v, want one look at sturdy", form, r)
 		}
 	}
 
 	var all sync.WaitGroup
 	for range rings {
-		all.Go(func() { p.invokes("third", `{"targets":["work/sturdy"]}`) })
+		all.Go(func() { p.invokes("third", `{"targets":["jobs/sturdy"]}`) })
 	}
 	all.Wait()
 	p.becomes("deployment/sturdy", 3)
@@ -331,7 +331,7 @@ func (p person) killing(s *stack.Stack, times int) {
 				killed++
 			}
 		})
-		second{person: p, stack: s}.asks(admin, request{"lambda", "", "POST", "/2015-03-31/functions/third/invocations", `{"targets":["work/sturdy"]}`}) // killed or not
+		second{person: p, stack: s}.asks(admin, request{"lambda", "", "POST", "/2015-03-31/functions/third/invocations", `{"targets":["jobs/sturdy"]}`}) // killed or not
 		kill.Wait()
 	}
 	if killed < times/2 {
@@ -345,7 +345,7 @@ func (p person) anotherOwner() {
 	since := time.Now()
 	var printed string
 	for range 10 {
-		p.types("kubectl -n work scale deployment assumed --replicas 1")
+		p.types("kubectl -n jobs scale deployment assumed --replicas 1")
 		p.becomes("deployment/assumed", 3)
 		printed = p.types(logOf("third") + " --start-time " + millis(since))
 		if strings.Contains(printed, "likely a manifest with replicas: 1") {
@@ -361,10 +361,10 @@ func (p person) anotherOwner() {
 
 func (p person) noCanaries() {
 	canaries := []string{"k8s-aws-v1.", "X-Amz-Signature", "canary-external-id"}
-	for _, secret := range []string{"-n work get secret reader -o jsonpath='{.data.secret}'", "-n keda get secret shared-reader -o jsonpath='{.data.secret}'"} {
+	for _, secret := range []string{"-n jobs get secret reader -o jsonpath='{.data.secret}'", "-n keda get secret shared-reader -o jsonpath='{.data.secret}'"} {
 		canaries = append(canaries, p.types("kubectl "+secret+" | base64 -d"))
 	}
-	for _, place := range []string{logOf("third"), "kubectl get configmap -n work -l app.kubernetes.io/name=leda -o yaml", "kubectl get events -A -o yaml"} {
+	for _, place := range []string{logOf("third"), "kubectl get configmap -n jobs -l app.kubernetes.io/name=leda -o yaml", "kubectl get events -A -o yaml"} {
 		printed := p.types(place)
 		for _, canary := range canaries {
 			if len(canary) < 10 || strings.Contains(printed, canary) {
