@@ -13,7 +13,7 @@ func TestFaults(t *testing.T) {
 		t.Skip("it starts an API server")
 	}
 	var printed bytes.Buffer
-	ok, err := run(t.Context(), options{root: "../..", worlds: 12, repeats: 3, kills: 2, quick: true}, &printed)
+	ok, err := run(t.Context(), options{root: "../..", worlds: 12, repeats: 3, kills: 2, passes: 150, seed: 1, quick: true}, &printed)
 	if err != nil || !ok {
 		t.Fatalf("%v\n%s", err, printed.String())
 	}

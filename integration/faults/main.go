@@ -29,6 +29,8 @@ type options struct {
 	worlds  int    // side by side
 	repeats int    // looks under each fault that takes no time
 	kills   int    // at each boundary of a write
+	passes  int    // of the soak
+	seed    uint64
 	quick   bool
 	only    string // what has this in its name
 }
@@ -41,6 +43,8 @@ func main() {
 	flag.IntVar(&o.worlds, "worlds", 6, "how many cells are tried side by side")
 	flag.IntVar(&o.repeats, "repeats", 100, "looks under each fault, to see what leaks")
 	flag.IntVar(&o.kills, "kills", 20, "kills at each boundary of a write")
+	flag.IntVar(&o.passes, "passes", 5000, "passes of the soak")
+	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the soak's loads and faults")
 	flag.BoolVar(&o.quick, "quick", false, "every dependency and every fault once")
 	flag.StringVar(&o.only, "only", "", "what has this in its name")
 	flag.Parse()
@@ -81,7 +85,8 @@ func run(ctx context.Context, o options, out io.Writer) (ok bool, err error) {
 	}
 	return sideBySide(out, func(out io.Writer) (bool, error) { return tryFaults(ctx, o, worlds, out) },
 		func(out io.Writer) (bool, error) { return tryStates(ctx, o, worlds, out) },
-		func(out io.Writer) (bool, error) { return tryKills(ctx, o, worlds, out) })
+		func(out io.Writer) (bool, error) { return tryKills(ctx, o, worlds, out) },
+		func(out io.Writer) (bool, error) { return trySoak(ctx, o, worlds, folder, out) })
 }
 
 // sideBySide runs parts at once, and prints what they print in their order.
@@ -130,6 +135,21 @@ func tryKills(ctx context.Context, o options, worlds pool, out io.Writer) (bool,
 		return err == nil, err
 	}
 	return printKills(out, all, time.Since(began)), nil
+}
+
+func trySoak(ctx context.Context, o options, worlds pool, folder string, out io.Writer) (bool, error) {
+	began, s := time.Now(), &soak{passes: o.passes, seed: o.seed}
+	if !strings.Contains(s.String(), o.only) {
+		return true, nil
+	}
+	var err error
+	if s.program, err = buildWithClock(ctx, o.root, folder); err != nil {
+		return false, err
+	}
+	if err := play(ctx, worlds, []*soak{s}, func(s *soak) { complain(s, s.problems) }); err != nil {
+		return false, err
+	}
+	return printSoak(out, s, time.Since(began)), nil
 }
 
 func complain(what fmt.Stringer, problems []string) {

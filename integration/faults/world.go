@@ -287,12 +287,7 @@ func (w *world) resize(ctx context.Context, target string, replicas int) error {
 }
 
 func (w *world) size(ctx context.Context, target string) (int32, error) {
-	answer, err := w.plane.ask(ctx, http.MethodGet, w.scalePath(target), "", nil)
-	if err != nil {
-		return 0, err
-	}
-	var scale struct{ Spec struct{ Replicas int32 } }
-	return scale.Spec.Replicas, json.Unmarshal(answer, &scale)
+	return sizeAt(ctx, w.plane, w.scalePath(target))
 }
 
 // remember writes a target's memory as of an hour ago, or what text says.
@@ -315,7 +310,7 @@ func (w *world) remember(ctx context.Context, target string, replicas int, text 
 	return err
 }
 
-// begin gives every target its size, a memory that is old enough, and as much work.
+// begin gives every target a size, a memory that is old enough, and as much work.
 func (w *world) begin(ctx context.Context) error {
 	var errs []error
 	for _, target := range []string{"victim", "near", "far"} {
