@@ -45,6 +45,9 @@ func parseAuthentication(d document) (authentication, name, *checker) {
 				check.problem(f.at("parameter"), "%q is there twice; remove one", parameter)
 			}
 			source := Source{Kind: list.kind, Name: f.requiredText("name")}
+			if list.kind != FromEnv && source.Name != "" && !isObjectName(source.Name) {
+				check.problem(f.at("name"), "must be a name as Kubernetes allows them (a-z, 0-9, - and .), got %q", source.Name)
+			}
 			if list.kind == FromEnv {
 				source.Key = f.text(list.key)
 			} else {

@@ -277,6 +277,12 @@ func parseMetadata(d document) (root fields, id name, annotations map[string]str
 		id.namespace = "default"
 	}
 	check.object += " " + id.String()
+	if id.namespace != "" && !isLabel(id.namespace) {
+		check.problem("metadata.namespace", "must be a namespace's name (a-z, 0-9 and -, at most 63), got %q", id.namespace)
+	}
+	if id.name != "" && !isObjectName(id.name) {
+		check.problem("metadata.name", "must be a name as Kubernetes allows them (a-z, 0-9, - and .), got %q", id.name)
+	}
 	for i := range check.problems {
 		check.problems[i].Object = check.object
 	}

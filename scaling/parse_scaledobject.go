@@ -53,6 +53,7 @@ func parseScaledObject(d document, known authentications) (ScaledObject, *checke
 		o.Target.Kind = "Deployment"
 	}
 
+	checkTarget(o.Target, check)
 	o.PollingInterval = seconds(spec.integerOr("pollingInterval", 1, math.MaxInt32, defaultPollingInterval))
 	o.CooldownPeriod = seconds(spec.integerOr("cooldownPeriod", 0, math.MaxInt32, defaultCooldownPeriod))
 	o.InitialCooldownPeriod = seconds(spec.integerOr("initialCooldownPeriod", 0, math.MaxInt32, 0))
@@ -71,6 +72,19 @@ func parseScaledObject(d document, known authentications) (ScaledObject, *checke
 	o.Fallback = parseFallback(spec, o.Modifiers, check)
 	spec.done()
 	return o, check
+}
+
+// checkTarget allows nothing that would lead to another path of the API server.
+func checkTarget(t TargetRef, check *checker) {
+	if t.Name != "" && !isObjectName(t.Name) {
+		check.problem("spec.scaleTargetRef.name", "must be a name as Kubernetes allows them (a-z, 0-9, - and .), got %q", t.Name)
+	}
+	if !isKind(t.Kind) {
+		check.problem("spec.scaleTargetRef.kind", "must be letters and digits, got %q", t.Kind)
+	}
+	if !isAPIVersion(t.APIVersion) {
+		check.problem("spec.scaleTargetRef.apiVersion", "must be GROUP/VERSION or VERSION, got %q", t.APIVersion)
+	}
 }
 
 // checkBounds is CheckReplicaCountBoundsAreValid of KEDA's scaledobject_types.go: an unset

@@ -153,6 +153,14 @@ func TestParseNamesEveryProblem(t *testing.T) {
 			"f.yaml: ScaledObject shop/orders: spec.pollingInterval: must be a whole number of at least 1, got 0",
 			"f.yaml: ScaledObject shop/orders: spec.minReplicaCount: must be at most maxReplicaCount (5), got 7",
 		}},
+		{"names that lead to other paths", `{apiVersion: keda.sh/v1alpha1, kind: ScaledObject, metadata: {name: a/../b, namespace: shop/../kube-system}, spec: {
+			scaleTargetRef: {name: "..", kind: Kind/../secrets, apiVersion: ../v1}, triggers: [{type: cron, metadata: {timezone: Etc/UTC, start: 0 8 * * *, end: 0 9 * * *, desiredReplicas: "1"}}]}}`, []string{
+			`f.yaml: ScaledObject shop/../kube-system/a/../b: metadata.namespace: must be a namespace's name`,
+			`f.yaml: ScaledObject shop/../kube-system/a/../b: metadata.name: must be a name`,
+			`f.yaml: ScaledObject shop/../kube-system/a/../b: spec.scaleTargetRef.name: must be a name as Kubernetes allows them (a-z, 0-9, - and .), got ".."`,
+			`f.yaml: ScaledObject shop/../kube-system/a/../b: spec.scaleTargetRef.kind: must be letters and digits`,
+			`f.yaml: ScaledObject shop/../kube-system/a/../b: spec.scaleTargetRef.apiVersion: must be GROUP/VERSION`,
+		}},
 		{"idle not below min", manifest("  idleReplicaCount: 0\n" + sqsTrigger), []string{"f.yaml: ScaledObject shop/orders: spec.idleReplicaCount: must be less than minReplicaCount (0), got 0"}},
 		{"a misspelt field", manifest("  maxReplicas: 5\n" + sqsTrigger), []string{"f.yaml: ScaledObject shop/orders: spec.maxReplicas: unknown field"}},
 		{"a number where text is wanted", manifest(sqsWith("queueURL: orders, awsRegion: eu-west-1, queueLength: 5")), []string{

@@ -222,8 +222,8 @@ func TestCredentials(t *testing.T) {
 		{"a role from a ConfigMap, before keys", namespacedKind, strings.TrimSuffix(keys, "}") + ", configMapTargetRef: [{parameter: awsRoleArn, name: c, key: k}]}", "", Authentication{Role: Role{ARNFrom: Source{FromConfigMap, "c", "k"}}}},
 		{"a Secret overrules a ConfigMap, and that the environment", namespacedKind, `{
 			env: [{parameter: awsAccessKeyID, name: E}, {parameter: awsSecretAccessKey, name: E, containerName: c}, {parameter: awsSessionToken, name: E}],
-			configMapTargetRef: [{parameter: awsAccessKeyID, name: C, key: k}, {parameter: awsSecretAccessKey, name: C, key: k}],
-			secretTargetRef: [{parameter: awsSecretAccessKey, name: S, key: k}]}`, "", Authentication{Keys: &KeyReferences{AccessKeyID: Source{FromConfigMap, "C", "k"}, SecretAccessKey: Source{FromSecret, "S", "k"}, SessionToken: Source{FromEnv, "E", ""}}}},
+			configMapTargetRef: [{parameter: awsAccessKeyID, name: c, key: k}, {parameter: awsSecretAccessKey, name: c, key: k}],
+			secretTargetRef: [{parameter: awsSecretAccessKey, name: s, key: k}]}`, "", Authentication{Keys: &KeyReferences{AccessKeyID: Source{FromConfigMap, "c", "k"}, SecretAccessKey: Source{FromSecret, "s", "k"}, SessionToken: Source{FromEnv, "E", ""}}}},
 	} {
 		o, _ := accepted(t, sqs("{name: mine, kind: "+row.kind+"}", row.metadata), authentication(row.kind, strings.ReplaceAll(row.spec, "\t", " ")))
 		if diff := cmp.Diff(row.want, o.Triggers[0].Authentication); diff != "" {
