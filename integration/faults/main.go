@@ -170,7 +170,7 @@ func matching[T fmt.Stringer](all []T, part string) []T {
 
 // build builds the function as the CDK app does.
 func build(ctx context.Context, root, program string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-tags", "lambda.norpc", "-o", program, "./lambda")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w", "-tags", "lambda.norpc", "-o", program, "./lambda")
 	cmd.Dir, cmd.Env = root, append(os.Environ(), "CGO_ENABLED=0")
 	if printed, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the function: %w\n%s", err, printed)
