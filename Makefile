@@ -64,6 +64,23 @@ faults: prerequisites ## fail the function in every way and kill it at every wri
 	@go run ./integration/local prepare
 	go run ./integration/faults $(flags)
 
+supply := $(bin)/cyclonedx-gomod $(bin)/govulncheck
+$(supply) &: integration/supply/go.mod integration/supply/go.sum
+	cd integration/supply && go build -trimpath -ldflags '-s -w' -o ../../$(bin)/ tool
+
+.PHONY: sbom
+sbom: $(supply) ## write what the function is made of, with licences, to .local/sbom.json (CycloneDX)
+	@GOOS=linux GOARCH=arm64 CGO_ENABLED=0 $(bin)/cyclonedx-gomod app -json -licenses -main lambda -output .local/sbom.json . 2>/dev/null
+	@echo .local/sbom.json
+
+.PHONY: licences
+licences: sbom ## list the licences of what the function is made of
+	@python3 -c 'import json; [print(c["name"], c["version"], *sorted({l["license"].get("id", "?") for l in c.get("evidence", {}).get("licenses", [])} or {"?"})) for c in json.load(open(".local/sbom.json"))["components"]]'
+
+.PHONY: vulnerabilities
+vulnerabilities: $(supply) ## look up the known vulnerabilities of what is reached (asks vuln.go.dev, or db=file:///FOLDER)
+	$(bin)/govulncheck $(if $(db),-db $(db)) ./lambda ./cmd/leda ./infra/...
+
 # Builds Kubernetes and KEDA, which takes minutes the first time. flags='-args -scenarios 100000 -seed 7' plays others.
 .PHONY: differential
 differential: ## compare random histories with the real HPA and KEDA (the first build takes minutes)
