@@ -86,7 +86,8 @@ func run(ctx context.Context, o options, out io.Writer) (ok bool, err error) {
 	return sideBySide(out, func(out io.Writer) (bool, error) { return tryFaults(ctx, o, worlds, out) },
 		func(out io.Writer) (bool, error) { return tryStates(ctx, o, worlds, out) },
 		func(out io.Writer) (bool, error) { return tryKills(ctx, o, worlds, out) },
-		func(out io.Writer) (bool, error) { return trySoak(ctx, o, worlds, folder, out) })
+		func(out io.Writer) (bool, error) { return trySoak(ctx, o, worlds, folder, out) },
+		func(out io.Writer) (bool, error) { return tryRights(ctx, o, worlds, out) })
 }
 
 // sideBySide runs parts at once, and prints what they print in their order.
@@ -150,6 +151,17 @@ func trySoak(ctx context.Context, o options, worlds pool, folder string, out io.
 		return false, err
 	}
 	return printSoak(out, s, time.Since(began)), nil
+}
+
+func tryRights(ctx context.Context, o options, worlds pool, out io.Writer) (bool, error) {
+	began, r := time.Now(), &rights{brief: o.quick}
+	if !strings.Contains(r.String(), o.only) {
+		return true, nil
+	}
+	if err := play(ctx, worlds, []*rights{r}, func(r *rights) { complain(r, r.problems) }); err != nil {
+		return false, err
+	}
+	return printRights(out, r, time.Since(began)), nil
 }
 
 func complain(what fmt.Stringer, problems []string) {

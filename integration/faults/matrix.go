@@ -144,7 +144,7 @@ func (c *cell) run(ctx context.Context, w *world) error {
 			baseline = w.fn.use()
 		}
 	}
-	if now := w.fn.use(); now.resident > baseline.resident+8<<20 {
+	if now := w.fn.use(); now.resident > baseline.resident+24<<20 { // each look of a huge answer that stayed would be more
 		c.problem("memory grew from %d to %d MiB", baseline.resident>>20, now.resident>>20)
 	}
 	c.injected = c.edge(w).hit.Load()
