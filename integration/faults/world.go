@@ -310,7 +310,7 @@ func (w *world) remember(ctx context.Context, target string, replicas int, text 
 	return err
 }
 
-// begin gives every target its size, a memory that is old enough, and as much work.
+// begin gives every target a size, a memory that is old enough, and as much work.
 func (w *world) begin(ctx context.Context) error {
 	var errs []error
 	for _, target := range []string{"victim", "near", "far"} {
