@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
-	"slices"
 	"sync"
 	"time"
 
@@ -94,12 +93,9 @@ func (h *handler) keepLooking(ctx context.Context, targets []*target, began time
 	last := began.Add(lastLook)
 	var first []turn
 	for _, t := range targets {
-		if at := t.turn(last); !at.After(last) {
+		if at, ok := t.firstTurn(began, h.oncePerTick); ok {
 			first = append(first, turn{target: t, at: at})
 		}
-	}
-	if h.oncePerTick { // what is due a moment later would else wait for the next tick
-		first = slices.DeleteFunc(first, func(t turn) bool { return t.at.After(began.Add(early)) })
 	}
 	rota{now: h.now, last: last, look: func(ctx context.Context, t turn) outcome {
 		return h.lookAndTell(ctx, t.target, false)

@@ -160,6 +160,34 @@ func TestTurn(t *testing.T) {
 	}
 }
 
+func TestFirstTurn(t *testing.T) {
+	began := time.Date(2026, 1, 5, 12, 0, 0, 0, time.UTC)
+	for _, row := range []struct {
+		rule        string
+		policy      scaling.Policy
+		oncePerTick bool
+		due         time.Duration // after the tick
+		want        time.Duration // negative for none
+	}{
+		{"one that is due in the minute waits for its time", scaling.PolicyDirect, false, 30 * time.Second, 30 * time.Second},
+		{"due just before the next tick: at the last moment", scaling.PolicyDirect, false, 58 * time.Second, lastLook},
+		{"due after the next tick", scaling.PolicyDirect, false, 61 * time.Second, -1},
+		{"once a tick: due a moment after it, at once", scaling.PolicyDirect, true, 300 * time.Millisecond, 0},
+		{"once a tick: due later", scaling.PolicyDirect, true, 6 * time.Second, -1},
+		{"once a tick, policy keda: waits for the instant", scaling.PolicyKEDA, true, 300 * time.Millisecond, 300 * time.Millisecond},
+		{"once a tick, policy keda: due later", scaling.PolicyKEDA, true, 6 * time.Second, -1},
+	} {
+		target := &target{ScaledObject: &scaling.ScaledObject{Policy: row.policy}, due: began.Add(row.due)}
+		got := time.Duration(-1)
+		if at, ok := target.firstTurn(began, row.oncePerTick); ok {
+			got = at.Sub(began)
+		}
+		if got != row.want {
+			t.Errorf("%s: got %s after the tick, want %s", row.rule, got, row.want)
+		}
+	}
+}
+
 func TestTurnAfter(t *testing.T) {
 	last := time.Date(2026, 1, 5, 12, 0, 55, 0, time.UTC)
 	for _, row := range []struct {

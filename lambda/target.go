@@ -61,6 +61,18 @@ func (t *target) turn(last time.Time) time.Time {
 	return t.due
 }
 
+// firstTurn is the target's first turn in a tick's invocation that began then, if it has one. A tick that looks once
+// takes what is due a moment later along, at once: it would else wait for the next tick. Policy keda's it waits for.
+func (t *target) firstTurn(began time.Time, oncePerTick bool) (at time.Time, ok bool) {
+	last := began.Add(lastLook)
+	if !oncePerTick {
+		at = t.turn(last)
+		return at, !at.After(last)
+	}
+	at = t.turn(began)
+	return at, !at.After(began.Add(early))
+}
+
 // turnAfter is the turn after a look that began then, if the invocation has one left for the target.
 func (t *target) turnAfter(began, last time.Time) (at time.Time, ok bool) {
 	at = t.turn(last)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +13,11 @@ func TestFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts an API server")
 	}
+	// With the test's own time limit etcd and the API server would live on.
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
 	var printed bytes.Buffer
-	ok, err := run(t.Context(), options{root: "../..", worlds: 12, repeats: 3, kills: 2, passes: 150, seed: 1, quick: true}, &printed)
+	ok, err := run(ctx, options{root: "../..", worlds: 12, repeats: 3, kills: 2, passes: 150, seed: 1, quick: true}, &printed)
 	if err != nil || !ok {
 		t.Fatalf("%v\n%s", err, printed.String())
 	}

@@ -53,6 +53,7 @@ type soaked struct {
 	size   int32
 	exact  scaling.Memory // what the process knows
 	stored scaling.Memory // what it wrote
+	due    time.Time      // policy keda's next look
 }
 
 func (s *soak) String() string { return "soak" }
@@ -114,7 +115,15 @@ func (s *soak) problem(format string, args ...any) {
 	s.problems = append(s.problems, fmt.Sprintf(format, args...))
 }
 
-const soakNamespace = "soak"
+const (
+	soakNamespace = "soak"
+
+	// moment is how long a tick waits for a look at most: early of package lambda.
+	moment = 5 * time.Second
+
+	// patience is how long an invocation may take. None waits for anything here.
+	patience = time.Minute
+)
 
 // fleet is what the function is started with.
 func (s *soak) fleet(w *world) (scaling.Fleet, error) {
@@ -231,6 +240,7 @@ func (s *soak) run(ctx context.Context, w *world) error {
 	calm := s.passes - s.passes/5 // from there on one process, to see what it keeps
 	for n := range s.passes {
 		s.clock = s.clock.Add(time.Duration(1+s.random.IntN(20)) * time.Second)
+		s.skipWaits()
 		if err := s.tell(w); err != nil {
 			return err
 		}
@@ -266,6 +276,17 @@ func (s *soak) run(ctx context.Context, w *world) error {
 	return nil
 }
 
+// skipWaits moves the clock on to where no look is due a moment later: the function would wait for it, and its clock
+// stands still.
+func (s *soak) skipWaits() {
+	slices.SortFunc(s.targets, func(a, b *soaked) int { return a.due.Compare(b.due) })
+	for _, t := range s.targets {
+		if t.Policy == scaling.PolicyKEDA && t.due.After(s.clock) && t.due.Sub(s.clock) <= moment {
+			s.clock = t.due
+		}
+	}
+}
+
 func (s *soak) tell(w *world) error {
 	text, err := s.clock.MarshalText()
 	if err != nil {
@@ -290,7 +311,7 @@ func (s *soak) restart(ctx context.Context, w *world) error {
 		return err
 	}
 	for _, t := range s.targets {
-		t.exact, t.stored = stored[t.Name], stored[t.Name]
+		t.exact, t.stored, t.due = stored[t.Name], stored[t.Name], time.Time{}
 	}
 	return nil
 }
@@ -350,8 +371,10 @@ func (s *soak) pass(ctx context.Context, w *world) error {
 		}
 	}, nil)
 	logged := len(w.fn.log(0))
-	if _, err := w.fn.invoke(ctx, `{"tick":{"shard":0,"shards":1}}`); err != nil {
-		return err
+	limited, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if _, err := w.fn.invoke(limited, `{"tick":{"shard":0,"shards":1}}`); err != nil {
+		return fmt.Errorf("a tick at %s: %w", s.clock.Format(time.TimeOnly), err)
 	}
 	stored, err := s.recall(ctx, w)
 	if err != nil {
@@ -398,7 +421,8 @@ func queueOf(r *http.Request) string {
 
 // refer decides on the same readings, and compares.
 func (s *soak) refer(t *soaked, p plan, size int32, stored scaling.Memory) {
-	if p.scaleReads[t.Name] {
+	if p.scaleReads[t.Name] { // nothing is decided
+		t.due = s.clock.Add(t.PollingInterval)
 		if size != t.size {
 			s.problem("%s: its scale could not be read, and it went from %d to %d", t.Name, t.size, size)
 		}
@@ -411,6 +435,7 @@ func (s *soak) refer(t *soaked, p plan, size int32, stored scaling.Memory) {
 	}
 	d := scaling.Decide(t.ScaledObject, scaling.Observed{Replicas: t.size, Readings: []scaling.Reading{reading}, Memory: t.exact}, s.clock)
 	s.decided++
+	t.due = d.Next
 	keeps := !d.Changed() && t.Covers(t.stored, d.Memory, s.clock)
 	want := d.To
 	switch {
