@@ -2,10 +2,14 @@ package kube
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -341,6 +345,36 @@ func TestCertificates(t *testing.T) {
 	}
 	if n := len(api.requests()); n != 2 {
 		t.Errorf("the server got %d requests, want the 2 that trusted it", n)
+	}
+}
+
+// The token is worth as much as the cluster: it goes over TLS 1.2 or newer.
+func TestAnAPIServerIsRefusedBelowTLS12(t *testing.T) {
+	api := serve(t, func(w http.ResponseWriter, _ *http.Request) { reply(w, http.StatusOK, scaleOf(2)) })
+	for _, row := range []struct {
+		newest  uint16
+		refusal string
+	}{
+		{tls.VersionTLS10, "protocol version not supported"},
+		{tls.VersionTLS11, "protocol version not supported"},
+		{tls.VersionTLS12, ""},
+		{tls.VersionTLS13, ""},
+	} {
+		old := httptest.NewUnstartedServer(api.Config.Handler)
+		old.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes that the client breaks off
+		old.TLS = &tls.Config{Certificates: api.TLS.Certificates, MinVersion: tls.VersionTLS10, MaxVersion: row.newest}
+		old.StartTLS()
+		c := at(t, api)
+		c.Endpoint = old.URL
+		_, err := c.Scale(t.Context(), web())
+		if row.refusal == "" && err != nil || row.refusal != "" && (err == nil || !strings.Contains(err.Error(), row.refusal)) {
+			t.Errorf("a server of %s: got %v, want %q", tls.VersionName(row.newest), err, row.refusal)
+		}
+		c.Close()
+		old.Close()
+	}
+	if n := len(api.requests()); n != 2 {
+		t.Errorf("the server got %d requests, want the 2 in TLS 1.2 and newer", n)
 	}
 }
 

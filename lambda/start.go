@@ -116,6 +116,7 @@ func newHTTPClient(bundle string) (*http.Client, error) {
 	transport := base.Clone()
 	transport.MaxIdleConns = 4 * concurrency
 	transport.MaxIdleConnsPerHost = concurrency // else connections of a fan-out are thrown away
+	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	if bundle != "" {
 		pem, err := os.ReadFile(bundle)
 		if err != nil {
@@ -125,7 +126,7 @@ func newHTTPClient(bundle string) (*http.Client, error) {
 		if !roots.AppendCertsFromPEM(pem) {
 			return nil, fmt.Errorf("AWS_CA_BUNDLE: %s holds no certificate", bundle)
 		}
-		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+		transport.TLSClientConfig.RootCAs = roots
 	}
 	return &http.Client{
 		Transport: transport, Timeout: attemptTimeout,
