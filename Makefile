@@ -58,6 +58,7 @@ $(bin)/golangci-lint: integration/lint/go.mod integration/lint/go.sum
 fuzz: ## fuzz what parses and decides, 30 s each
 	@for target in FuzzParse FuzzDecide FuzzMemory FuzzCoarseMemory; do go test ./scaling -run '^$$' -fuzz "^$$target\$$" -fuzztime 30s -fuzzminimizetime 10x || exit; done
 	@for target in FuzzParseWake FuzzAnswers; do go test ./lambda -run '^$$' -fuzz "^$$target\$$" -fuzztime 30s -fuzzminimizetime 10x || exit; done
+	go test ./cmd/leda -run '^$$' -fuzz '^FuzzSeries$$' -fuzztime 30s -fuzzminimizetime 10x
 
 .PHONY: faults
 faults: prerequisites ## fail the function in every way and kill it at every write; print the matrix (15 minutes)

@@ -14,6 +14,14 @@ import (
 	"github.com/leda-autoscaler/leda/scaling"
 )
 
+const (
+	// mostYears bounds a series: a [time.Duration] holds 292.
+	mostYears = 100
+
+	// mostValue bounds a reading either way, as CloudWatch does: sums of larger ones need not be finite.
+	mostValue = 0x1p360
+)
+
 // row is one look at the world.
 type row struct {
 	at       time.Time
@@ -197,6 +205,10 @@ func (s *series) time(line int, cell string) time.Time {
 		s.problem("line %d: time must not be before -from (%s), got %q", line, s.from.Format(time.RFC3339), cell)
 		return time.Time{}
 	}
+	if year := at.UTC().Year(); at.After(s.from.AddDate(mostYears, 0, 0)) || year < 0 || year > 9999 {
+		s.problem("line %d: time must be within %d years of -from (%s), and in a year of four digits, got %q", line, mostYears, s.from.Format(time.RFC3339), cell)
+		return time.Time{}
+	}
 	return at
 }
 
@@ -219,6 +231,8 @@ func (s *series) reading(line int, c column, cell string) scaling.Reading {
 	switch {
 	case err != nil || math.IsNaN(value) || math.IsInf(value, 0) || strings.ContainsAny(cell, "xX_"):
 		s.problem("line %d: %s must be a number, or empty for a failed reading, got %q", line, c.name, cell)
+	case math.Abs(value) > mostValue:
+		s.problem("line %d: %s must be within ±2^360, as CloudWatch's values are, got %q", line, c.name, cell)
 	case value < 0 && t.Type == scaling.TypeSQS:
 		s.problem("line %d: %s must be at least 0, since it counts messages, got %q", line, c.name, cell)
 	}

@@ -139,6 +139,8 @@ func TestSimulateRefusesBadSeries(t *testing.T) {
 		{"no time of day", "time,s0\nnoon,1\n", `line 2: time must be RFC 3339`},
 		{"before the beginning", "time,s0\n-1s,1\n", `line 2: time must not be before -from`},
 		{"backwards", "time,s0\n30s,1\n15s,1\n", `line 3: time must not be before the row above`},
+		{"beyond what can be added up", "time,s0\n0s,1e308\n", `line 2: s0 must be within ±2^360`},
+		{"beyond what a duration holds", "time,s0\n0s,1\n9000-01-01T00:00:00Z,1\n", `line 3: time must be within 100 years of -from (2026-01-05T00:00:00Z)`},
 		{"no size", "time,s0,replicas\n0s,1,-1\n", `line 2: replicas must be a whole number`},
 		{"beyond an int32", "time,s0,ready\n0s,1,2147483648\n", `line 2: ready must be a whole number`},
 		{"a stray quote", "time,s0\n0s,\"1\n", `is no CSV`},
@@ -147,6 +149,10 @@ func TestSimulateRefusesBadSeries(t *testing.T) {
 		if code != exitBadInput || out != "" || !strings.HasPrefix(problems, "standard input: "+row.want) || strings.Count(problems, "\n") != 1 {
 			t.Errorf("%s: exit %d, out %q, problems %q, want %q", row.rule, code, out, problems, row.want)
 		}
+	}
+	const late = "time,s0\n9999-12-31T23:59:59-23:59,1\n" // the year 10000 in UTC, which RFC 3339 cannot say
+	if code, out, problems := leda(t, object("", oneQueue), late, "-from", "9990-01-01T00:00:00Z", "-o", "json"); code != exitBadInput || out != "" || !strings.Contains(problems, "in a year of four digits") {
+		t.Errorf("the year 10000: exit %d, out %q, problems %q", code, out, problems)
 	}
 	if _, _, problems := leda(t, object("", oneQueue), "time,s0\nx,y\n0s,-1\n"); strings.Count(problems, "\n") != 3 {
 		t.Errorf("every problem is told: %q", problems)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -194,8 +195,11 @@ func duration(seconds float64) string {
 	if seconds < 0 {
 		sign, seconds = "-", -seconds
 	}
-	d := time.Duration(seconds * float64(time.Second)).Round(100 * time.Millisecond)
 	const day = 24 * time.Hour
+	if seconds > math.MaxInt64/float64(time.Second) {
+		return sign + grouped(seconds/day.Seconds()) + "d"
+	}
+	d := time.Duration(seconds * float64(time.Second)).Round(100 * time.Millisecond)
 	switch {
 	case d >= day:
 		return fmt.Sprintf("%s%dd %dh", sign, d/day, d%day/time.Hour)
