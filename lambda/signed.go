@@ -2,30 +2,38 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"github.com/leda-autoscaler/leda/kube"
 )
 
-// signed is an AWS service of which one action is called. The SDK's clients of STS and CloudWatch would add a
-// third to the function's start and 8 % to its size; its signer and its rules for trying again are used.
+// signed is an AWS service of which one action is called. The SDK's clients would make the function's start and size
+// half as large again and a look a third dearer; its signer and its rules for trying again are used.
 type signed struct {
 	name  string // of the service, in its address
 	scope string // of its signatures
 	aws   aws.Config
 	now   func() time.Time
+
+	mu    sync.Mutex
+	again map[place]aws.Retryer
 }
+
+// place is where a service is asked: the endpoint is empty for the region's own.
+type place struct{ region, endpoint string }
 
 // maxAnswer bounds what is read of an answer: CloudWatch's largest, 100,800 data points, take 5 MB. All else is
 // read up to shortAnswer, so that whoever answers cannot use up the function's memory.
@@ -46,30 +54,60 @@ func (e *apiError) Error() string {
 func (e *apiError) ErrorCode() string   { return e.code }
 func (e *apiError) HTTPStatusCode() int { return e.status }
 
+// unanswered is the error of a request that got no answer, which the SDK's rules take for a broken connection.
+type unanswered struct{ error }
+
+func (u unanswered) Unwrap() error       { return u.error }
+func (unanswered) ConnectionError() bool { return true }
+
 // call is one request.
 type call struct {
-	region, endpoint string // the endpoint is empty for the region's own
-	credentials      aws.Credentials
-	header           map[string]string
-	body             []byte
-	most             int                                      // bytes of the answer
-	explain          func(body []byte) (code, message string) // reads an answer that is no success
+	place
+	credentials aws.Credentials
+	header      map[string]string
+	body        []byte
+	most        int                                                          // bytes of the answer
+	explain     func(header http.Header, body []byte) (code, message string) // reads an answer that is no success
 }
 
 // send posts a request, and again where the SDK would. No error shows the credentials.
 func (s *signed) send(ctx context.Context, c call) ([]byte, error) {
-	again := aws.Retryer(retry.NewStandard())
-	if s.aws.Retryer != nil {
+	answer, err := s.sendAgain(ctx, c, s.retryer(c.place))
+	return answer, kube.Redact(err, c.credentials)
+}
+
+// retryer is the place's, for all calls: what is sent again is taken from one budget, so that a service
+// which answers nobody is not asked three times as often for it.
+func (s *signed) retryer(at place) aws.Retryer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	again := s.again[at]
+	if again == nil {
+		if s.again == nil {
+			s.again = map[place]aws.Retryer{}
+		}
 		again = s.aws.Retryer()
+		s.again[at] = again
 	}
+	return again
+}
+
+func (s *signed) sendAgain(ctx context.Context, c call, again aws.Retryer) ([]byte, error) {
+	giveBack := func(error) error { return nil }
 	for attempt := 1; ; attempt++ {
+		earn := again.GetInitialToken()
 		answer, err := s.attempt(ctx, c)
+		_, _ = giveBack(err), earn(err) // a budget takes all that is brought to it
 		if err == nil || attempt == again.MaxAttempts() || ctx.Err() != nil || !again.IsErrorRetryable(err) {
-			return answer, kube.Redact(err, c.credentials)
+			return answer, err
+		}
+		var spent error
+		if giveBack, spent = again.GetRetryToken(ctx, err); spent != nil {
+			return nil, fmt.Errorf("%w; it is not asked again: %w", err, spent)
 		}
 		pause, delayErr := again.RetryDelay(attempt, err)
 		if delayErr != nil || !wait(ctx, pause) {
-			return nil, kube.Redact(err, c.credentials)
+			return nil, err
 		}
 	}
 }
@@ -91,28 +129,30 @@ func (s *signed) attempt(ctx context.Context, c call) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	request.Header.Set("User-Agent", "leda")
 	for name, text := range c.header {
 		request.Header.Set(name, text)
 	}
 	sum := sha256.Sum256(c.body)
+	// A signer of its own: one that is kept would know a key by its ID, and keep signing with a secret that was wrong.
 	if err := v4.NewSigner().SignHTTP(ctx, c.credentials, request, hex.EncodeToString(sum[:]), s.scope, c.region, s.now()); err != nil {
 		return nil, err
 	}
 	response, err := s.aws.HTTPClient.Do(request)
 	if err != nil {
-		return nil, err
+		return nil, unanswered{err}
 	}
 	defer response.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(response.Body, int64(c.most)+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case len(body) > c.most:
-		return nil, fmt.Errorf("the answer is larger than %d bytes", c.most)
 	case response.StatusCode != http.StatusOK:
 		e := &apiError{status: response.StatusCode}
-		e.code, e.message = c.explain(body)
+		e.code, e.message = c.explain(response.Header, body)
 		return nil, e
+	case len(body) > c.most:
+		return nil, fmt.Errorf("the answer is larger than %d bytes", c.most)
 	}
 	return body, nil
 }
@@ -125,9 +165,24 @@ func (s *signed) address(c call) string {
 	case s.aws.BaseEndpoint != nil:
 		return strings.TrimSuffix(*s.aws.BaseEndpoint, "/")
 	}
-	host := s.name + "." + c.region + ".amazonaws.com"
-	if strings.HasPrefix(c.region, "cn-") {
-		host += ".cn"
+	return "https://" + s.name + "." + c.region + "." + kube.Domain(c.region)
+}
+
+// explainJSON reads an error as services with JSON write it, code and message as the SDK takes them.
+func explainJSON(header http.Header, body []byte) (code, message string) {
+	var e struct {
+		Type    string `json:"__type"`
+		Code    any    // of which only a text counts
+		Message string // or message, which is the same to encoding/json
 	}
-	return "https://" + host
+	if json.Unmarshal(body, &e) != nil {
+		e.Message = "the answer is not JSON"
+	}
+	other, _ := e.Code.(string)
+	code = cmp.Or(header.Get("X-Amzn-Errortype"), e.Type, other, "unknown")
+	code, _, _ = strings.Cut(code, ":")
+	code = code[strings.LastIndex(code, "#")+1:]
+	// A service that once spoke XML names errors as it did then, as long as it is asked to.
+	asBefore, _, _ := strings.Cut(header.Get("X-Amzn-Query-Error"), ";")
+	return cmp.Or(asBefore, code), e.Message
 }
