@@ -7,11 +7,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,8 +30,15 @@ type signed struct {
 	aws   aws.Config
 	now   func() time.Time
 
-	mu    sync.Mutex
-	again map[place]aws.Retryer
+	mu      sync.Mutex
+	servers map[place]*server
+}
+
+// server is what is known of who answers at a place, for all calls: one budget for what is sent again, so that a
+// service which answers nobody is not asked three times as often for it, and how far its clock is ahead of ours.
+type server struct {
+	again aws.Retryer
+	ahead atomic.Int64 // a time.Duration
 }
 
 // place is where a service is asked: the endpoint is empty for the region's own.
@@ -46,6 +55,7 @@ const (
 type apiError struct {
 	status        int
 	code, message string
+	at            time.Time // by the server's clock
 }
 
 func (e *apiError) Error() string {
@@ -72,44 +82,60 @@ type call struct {
 
 // send posts a request, and again where the SDK would. No error shows the credentials.
 func (s *signed) send(ctx context.Context, c call) ([]byte, error) {
-	answer, err := s.sendAgain(ctx, c, s.retryer(c.place))
+	answer, err := s.sendAgain(ctx, c, s.server(c.place))
 	return answer, kube.Redact(err, c.credentials)
 }
 
-// retryer is the place's, for all calls: what is sent again is taken from one budget, so that a service
-// which answers nobody is not asked three times as often for it.
-func (s *signed) retryer(at place) aws.Retryer {
+func (s *signed) server(at place) *server {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	again := s.again[at]
-	if again == nil {
-		if s.again == nil {
-			s.again = map[place]aws.Retryer{}
+	known := s.servers[at]
+	if known == nil {
+		if s.servers == nil {
+			s.servers = map[place]*server{}
 		}
-		again = s.aws.Retryer()
-		s.again[at] = again
+		known = &server{again: s.aws.Retryer()}
+		s.servers[at] = known
 	}
-	return again
+	return known
 }
 
-func (s *signed) sendAgain(ctx context.Context, c call, again aws.Retryer) ([]byte, error) {
+func (s *signed) sendAgain(ctx context.Context, c call, to *server) ([]byte, error) {
 	giveBack := func(error) error { return nil }
 	for attempt := 1; ; attempt++ {
-		earn := again.GetInitialToken()
-		answer, err := s.attempt(ctx, c)
+		earn, ahead := to.again.GetInitialToken(), time.Duration(to.ahead.Load())
+		answer, err := s.attempt(ctx, c, s.now().Add(ahead))
 		_, _ = giveBack(err), earn(err) // a budget takes all that is brought to it
-		if err == nil || attempt == again.MaxAttempts() || ctx.Err() != nil || !again.IsErrorRetryable(err) {
+		better, wrong := s.clock(err, ahead)
+		if wrong {
+			to.ahead.Store(int64(better))
+		}
+		if err == nil || attempt == to.again.MaxAttempts() || ctx.Err() != nil || !wrong && !to.again.IsErrorRetryable(err) {
 			return answer, err
 		}
 		var spent error
-		if giveBack, spent = again.GetRetryToken(ctx, err); spent != nil {
+		if giveBack, spent = to.again.GetRetryToken(ctx, err); spent != nil {
 			return nil, fmt.Errorf("%w; it is not asked again: %w", err, spent)
 		}
-		pause, delayErr := again.RetryDelay(attempt, err)
+		pause, delayErr := to.again.RetryDelay(attempt, err)
 		if delayErr != nil || !wait(ctx, pause) {
 			return nil, err
 		}
 	}
+}
+
+// clock says by how much a server is ahead that has refused a signature, where that is why: the SDK's rule.
+func (s *signed) clock(err error, assumed time.Duration) (ahead time.Duration, wrong bool) {
+	var said *apiError
+	if !errors.As(err, &said) || said.at.IsZero() {
+		return 0, false
+	}
+	switch said.code {
+	case "InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure", "RequestTimeTooSkewed", "AccessDeniedException":
+		ahead = said.at.Sub(s.now())
+		return ahead, (ahead - assumed).Abs() > 4*time.Minute
+	}
+	return 0, false
 }
 
 // wait says whether it could: false when ctx ended first.
@@ -124,7 +150,7 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (s *signed) attempt(ctx context.Context, c call) ([]byte, error) {
+func (s *signed) attempt(ctx context.Context, c call, at time.Time) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.address(c)+"/", bytes.NewReader(c.body))
 	if err != nil {
 		return nil, err
@@ -135,7 +161,7 @@ func (s *signed) attempt(ctx context.Context, c call) ([]byte, error) {
 	}
 	sum := sha256.Sum256(c.body)
 	// A signer of its own: one that is kept would know a key by its ID, and keep signing with a secret that was wrong.
-	if err := v4.NewSigner().SignHTTP(ctx, c.credentials, request, hex.EncodeToString(sum[:]), s.scope, c.region, s.now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(ctx, c.credentials, request, hex.EncodeToString(sum[:]), s.scope, c.region, at); err != nil {
 		return nil, err
 	}
 	response, err := s.aws.HTTPClient.Do(request)
@@ -149,6 +175,7 @@ func (s *signed) attempt(ctx context.Context, c call) ([]byte, error) {
 		return nil, err
 	case response.StatusCode != http.StatusOK:
 		e := &apiError{status: response.StatusCode}
+		e.at, _ = http.ParseTime(response.Header.Get("Date")) // zero where there is none
 		e.code, e.message = c.explain(response.Header, body)
 		return nil, e
 	case len(body) > c.most:

@@ -225,6 +225,26 @@ func TestASecretIsPutRight(t *testing.T) {
 	}
 }
 
+// A request is signed by the server's clock where ours is minutes off, and by ours again when it is not.
+func TestAClockThatIsWrong(t *testing.T) {
+	var off time.Duration // of the server's
+	depth := depthFrom(t, func(w http.ResponseWriter, r *http.Request) {
+		theirs := now().Add(off)
+		w.Header().Set("Date", theirs.UTC().Format(http.TimeFormat))
+		signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
+		if err != nil || theirs.Sub(signed).Abs() > 5*time.Minute {
+			reply(w, "sqs", failure("sqs", 403, "RequestTimeTooSkewed", "too old"))
+			return
+		}
+		reply(w, "sqs", answer{200, `{"Attributes":{"ApproximateNumberOfMessages":"7"}}`})
+	})
+	for _, off = range []time.Duration{0, 6 * time.Minute, 6 * time.Minute, -6 * time.Minute, 0} {
+		if err := depth(t.Context(), scaling.SQSTrigger{}); err != nil {
+			t.Errorf("%s ahead: %v", off, err)
+		}
+	}
+}
+
 func TestWhereAServiceIs(t *testing.T) {
 	environment := "https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com/"
 	for _, row := range []struct {
