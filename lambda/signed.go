@@ -22,8 +22,8 @@ import (
 	"github.com/leda-autoscaler/leda/kube"
 )
 
-// signed is an AWS service of which one action is called. The SDK's clients would make the function's start and size
-// half as large again and a look a third dearer; its signer and its rules for trying again are used.
+// signed is an AWS service of which one action is called. The SDK's client of SQS alone would make a look half as dear
+// again and the start an eighth longer; its signer and its rules for trying again are used.
 type signed struct {
 	name  string // of the service, in its address
 	scope string // of its signatures
