@@ -20,10 +20,7 @@ import (
 func describeCluster(ctx context.Context, cfg aws.Config, region, name string, now time.Time) (endpoint, authority string, err error) {
 	wrap := func(err error) error { return fmt.Errorf("describe EKS cluster %s in %s: %w", name, region, err) }
 
-	base := "https://eks." + region + ".amazonaws.com"
-	if strings.HasPrefix(region, "cn-") {
-		base += ".cn"
-	}
+	base := "https://eks." + region + "." + Domain(region)
 	if cfg.BaseEndpoint != nil {
 		base = strings.TrimSuffix(*cfg.BaseEndpoint, "/")
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -53,12 +52,8 @@ func (s *TokenSource) Token(ctx context.Context, now time.Time) (token string, e
 	}
 	// Not through an SDK client: with AWS_ENDPOINT_URL set that would sign for another host, and the
 	// cluster would refuse the token.
-	host := "sts." + s.Region + ".amazonaws.com"
-	if strings.HasPrefix(s.Region, "cn-") {
-		host += ".cn"
-	}
 	query := url.Values{"Action": {"GetCallerIdentity"}, "Version": {"2011-06-15"}, "X-Amz-Expires": {"60"}}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+host+"/?"+query.Encode(), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://sts."+s.Region+"."+Domain(s.Region)+"/?"+query.Encode(), nil)
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("sign a token for cluster %s: %w", s.Cluster, err)
 	}

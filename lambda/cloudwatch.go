@@ -233,7 +233,7 @@ func (c *cloudWatch) page(ctx context.Context, w window, queries []query, token 
 		return page{}, err
 	}
 	answer, err := c.service.send(ctx, call{
-		region: w.region, endpoint: w.endpoint, body: body, most: maxAnswer, explain: explainJSON,
+		place: w.place, body: body, most: maxAnswer, explain: explainJSON,
 		credentials: aws.Credentials{AccessKeyID: w.keys[0], SecretAccessKey: w.keys[1], SessionToken: w.keys[2]},
 		header:      map[string]string{"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "GraniteServiceVersion20100801.GetMetricData"},
 	})
@@ -249,16 +249,4 @@ func parsePage(answer []byte) (page, error) {
 		return page{}, fmt.Errorf("the answer of CloudWatch is not understood: %w", err)
 	}
 	return p, nil
-}
-
-// explainJSON reads an error as services with JSON write it.
-func explainJSON(body []byte) (code, text string) {
-	var e struct {
-		Type    string `json:"__type"`
-		Message string `json:"message"` // or Message, which is the same to encoding/json
-	}
-	if json.Unmarshal(body, &e) != nil {
-		return "unknown", "the answer of CloudWatch is not JSON"
-	}
-	return e.Type[strings.LastIndex(e.Type, "#")+1:], e.Message
 }

@@ -361,12 +361,14 @@ func FuzzAnswers(f *testing.F) {
 	f.Add([]byte(`<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>a</AccessKeyId><SecretAccessKey>b</SecretAccessKey><SessionToken>c</SessionToken><Expiration>2026-01-05T12:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>`))
 	f.Add([]byte(`<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>`))
 	f.Add([]byte(`{"__type":"a#b","Message":"c"}`))
+	f.Add([]byte(`{"Attributes":{"ApproximateNumberOfMessages":"7"}}`))
 	f.Fuzz(func(t *testing.T, answer []byte) {
 		if c, err := parseAssumed(answer); err == nil && (!c.HasKeys() || c.Expires.IsZero()) {
 			t.Errorf("credentials %+v of %q", c, answer)
 		}
 		_, _ = parsePage(answer)
-		explainXML(answer)
-		explainJSON(answer)
+		_, _ = parseAttributes(answer)
+		explainXML(nil, answer)
+		explainJSON(nil, answer)
 	})
 }

@@ -48,7 +48,7 @@ func newMeter(a *amazon, c *clock) *meter {
 	assumed := &roles{sts: service("sts"), session: "leda", kept: kept[role, aws.Credentials]{now: c.now}}
 	return &meter{
 		identities: newIdentities(a.config().Credentials, assumed, "keda", c.now),
-		queues:     &queues{aws: a.config()}, cloudWatch: &cloudWatch{service: service("monitoring")}, now: c.now,
+		queues:     &queues{service: service("sqs")}, cloudWatch: &cloudWatch{service: service("monitoring")}, now: c.now,
 	}
 }
 

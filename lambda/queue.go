@@ -2,54 +2,42 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strconv"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"github.com/leda-autoscaler/leda/scaling"
 )
 
-// queues asks SQS.
-type queues struct {
-	aws aws.Config
+// queues asks SQS by GetQueueAttributes.
+type queues struct{ service signed }
 
-	mu      sync.Mutex
-	clients map[place]*sqs.Client
-}
-
-// place is where a service is asked: the endpoint is empty for the region's own.
-type place struct{ region, endpoint string }
+const (
+	visible  = "ApproximateNumberOfMessages"
+	inFlight = "ApproximateNumberOfMessagesNotVisible"
+	delayed  = "ApproximateNumberOfMessagesDelayed"
+)
 
 // depth is what a queue's trigger reads: KEDA's aws_sqs_queue_scaler.go, v2.20. QueueUrl is what the trigger
 // says, a bare name too: SQS takes that for a queue in the region, of the account that asks.
 func (q *queues) depth(ctx context.Context, trigger *scaling.Trigger, queue scaling.SQSTrigger, as aws.Credentials) (scaling.Reading, error) {
-	const (
-		visible  = types.QueueAttributeNameApproximateNumberOfMessages
-		inFlight = types.QueueAttributeNameApproximateNumberOfMessagesNotVisible
-		delayed  = types.QueueAttributeNameApproximateNumberOfMessagesDelayed
-	)
-	wanted := []types.QueueAttributeName{visible}
+	wanted := []string{visible}
 	if queue.ScaleOnInFlight {
 		wanted = append(wanted, inFlight)
 	}
 	if queue.ScaleOnDelayed {
 		wanted = append(wanted, delayed)
 	}
-	client := q.client(place{queue.Region, queue.Endpoint})
-	answer, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &queue.QueueURL, AttributeNames: wanted},
-		func(o *sqs.Options) { o.Credentials = credentials.StaticCredentialsProvider{Value: as} })
+	attributes, err := q.attributes(ctx, queue, wanted, as)
 	if err != nil {
 		return scaling.Reading{}, err
 	}
 	var depth int64
-	counts := map[types.QueueAttributeName]int64{}
+	counts := map[string]int64{}
 	for _, name := range wanted {
-		text, ok := answer.Attributes[string(name)]
+		text, ok := attributes[name]
 		if !ok {
 			return scaling.Reading{}, fmt.Errorf("the answer has no %s", name)
 		}
@@ -65,21 +53,32 @@ func (q *queues) depth(ctx context.Context, trigger *scaling.Trigger, queue scal
 	return reading, nil
 }
 
-func (q *queues) client(at place) *sqs.Client {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	client := q.clients[at]
-	if client == nil {
-		cfg := q.aws.Copy()
-		cfg.Region, cfg.HTTPClient = at.region, bounded{cfg.HTTPClient}
-		if at.endpoint != "" {
-			cfg.BaseEndpoint = &at.endpoint
-		}
-		client = sqs.NewFromConfig(cfg)
-		if q.clients == nil {
-			q.clients = map[place]*sqs.Client{}
-		}
-		q.clients[at] = client
+// attributes asks for some of a queue's.
+func (q *queues) attributes(ctx context.Context, queue scaling.SQSTrigger, wanted []string, as aws.Credentials) (map[string]string, error) {
+	body, err := json.Marshal(struct {
+		QueueURL       string `json:"QueueUrl"`
+		AttributeNames []string
+	}{queue.QueueURL, wanted})
+	if err != nil {
+		return nil, err
 	}
-	return client
+	answer, err := q.service.send(ctx, call{
+		place: place{queue.Region, queue.Endpoint}, credentials: as, body: body, most: shortAnswer, explain: explainJSON,
+		header: map[string]string{
+			"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": "AmazonSQS.GetQueueAttributes",
+			"X-Amzn-Query-Mode": "true", // errors have the codes that people know
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return parseAttributes(answer)
+}
+
+func parseAttributes(answer []byte) (map[string]string, error) {
+	var a struct{ Attributes map[string]string }
+	if err := json.Unmarshal(answer, &a); err != nil {
+		return nil, fmt.Errorf("the answer of SQS is not understood: %w", err)
+	}
+	return a.Attributes, nil
 }

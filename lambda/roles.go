@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -53,7 +54,7 @@ func (r *roles) assume(ctx context.Context, of role) (aws.Credentials, error) {
 		form.Set("ExternalId", of.externalID)
 	}
 	answer, err := r.sts.send(ctx, call{
-		region: of.region, credentials: own, body: []byte(form.Encode()), most: shortAnswer, explain: explainXML,
+		place: place{region: of.region}, credentials: own, body: []byte(form.Encode()), most: shortAnswer, explain: explainXML,
 		header: map[string]string{"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"},
 	})
 	if err != nil {
@@ -103,7 +104,7 @@ func parseAssumed(answer []byte) (aws.Credentials, error) {
 }
 
 // explainXML reads an error as STS writes it.
-func explainXML(body []byte) (code, message string) {
+func explainXML(_ http.Header, body []byte) (code, message string) {
 	var e struct {
 		Code    string `xml:"Error>Code"`
 		Message string `xml:"Error>Message"`

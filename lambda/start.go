@@ -76,7 +76,7 @@ func start(getenv func(string) string, log *slog.Logger) (*handler, error) {
 		oncePerTick: fleet.Looks.OncePerTick,
 		meter: &meter{
 			identities: newIdentities(identity.Credentials, assumed, fleet.ClusterObjects(), now),
-			queues:     &queues{aws: service("SQS")},
+			queues:     &queues{service: signed{name: "sqs", scope: "sqs", aws: service("SQS"), now: now}},
 			cloudWatch: &cloudWatch{service: signed{name: "monitoring", scope: "monitoring", aws: service("CLOUDWATCH"), now: now}},
 			now:        now,
 		},
