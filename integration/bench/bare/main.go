@@ -2,10 +2,13 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,8 +22,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/credentials"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/leda-autoscaler/leda/kube"
@@ -33,7 +34,7 @@ type loop struct {
 	fleet   scaling.Fleet
 	targets []scaling.ScaledObject
 	aws     aws.Config
-	queues  *sqs.Client
+	signer  *v4.Signer
 
 	endpoint string
 	cluster  *http.Client
@@ -74,7 +75,7 @@ func start() (*loop, error) {
 		HTTPClient:  &http.Client{Transport: transport(pem, false)},
 		Credentials: credentials.NewStaticCredentialsProvider(os.Getenv("AWS_ACCESS_KEY_ID"), os.Getenv("AWS_SECRET_ACCESS_KEY"), os.Getenv("AWS_SESSION_TOKEN")),
 	}
-	l.queues = sqs.NewFromConfig(l.aws)
+	l.signer = v4.NewSigner()
 	return &l, nil
 }
 
@@ -194,10 +195,27 @@ func (l *loop) pass(ctx context.Context) error {
 }
 
 func (l *loop) depth(ctx context.Context, t scaling.ScaledObject) error {
-	_, err := l.queues.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &t.Triggers[0].SQS.QueueURL, AttributeNames: []types.QueueAttributeName{
-		types.QueueAttributeNameApproximateNumberOfMessages, types.QueueAttributeNameApproximateNumberOfMessagesNotVisible,
-	}})
-	return err
+	body, err := json.Marshal(map[string]any{
+		"QueueUrl": t.Triggers[0].SQS.QueueURL, "AttributeNames": []string{"ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"},
+	})
+	if err != nil {
+		return err
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, *l.aws.BaseEndpoint+"/", bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", "application/x-amz-json-1.0")
+	request.Header.Set("X-Amz-Target", "AmazonSQS.GetQueueAttributes")
+	own, err := l.aws.Credentials.Retrieve(ctx)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256(body)
+	if err := l.signer.SignHTTP(ctx, own, request, hex.EncodeToString(sum[:]), "sqs", l.aws.Region, time.Now()); err != nil {
+		return err
+	}
+	return answered(l.aws.HTTPClient.Do(request))
 }
 
 func scale(t scaling.ScaledObject) string {
@@ -211,7 +229,11 @@ func (l *loop) get(ctx context.Context, path string) error {
 	}
 	request.Header.Set("Authorization", "Bearer "+l.token)
 	request.Header.Set("Accept", "application/json")
-	response, err := l.cluster.Do(request)
+	return answered(l.cluster.Do(request))
+}
+
+// answered reads an answer to its end.
+func answered(response *http.Response, err error) error {
 	if err != nil {
 		return err
 	}
@@ -220,7 +242,7 @@ func (l *loop) get(ctx context.Context, path string) error {
 		return err
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", path, response.Status)
+		return fmt.Errorf("%s: %s", response.Request.URL, response.Status)
 	}
 	return nil
 }
