@@ -162,7 +162,7 @@ func eachAuthority(t *testing.T, bundle string, ofAWS authority) {
 				if err != nil {
 					return err
 				}
-				response, err := h.meter.queues.aws.HTTPClient.Do(request)
+				response, err := h.meter.queues.service.aws.HTTPClient.Do(request)
 				if err != nil {
 					return err
 				}
