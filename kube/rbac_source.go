@@ -47,7 +47,7 @@ func SourceRBAC(cluster scaling.Cluster, credentials bool, objects []scaling.Sca
 	meta := metadata{Name: "leda", Labels: labels()}
 	for _, document := range []any{
 		role{rbacGroup + "/v1", "ClusterRole", meta, []rule{
-			{[]string{"keda.sh"}, []string{"clustertriggerauthentications"}, nil, []string{"get", "list", "watch"}},
+			{[]string{"keda.sh"}, []string{"clustertriggerauthentications"}, nil, []string{"list", "watch"}},
 			{[]string{"coordination.k8s.io"}, []string{"leases"}, []string{kedaLease}, []string{"get"}}, // is KEDA running?
 		}},
 		binding{rbacGroup + "/v1", "ClusterRoleBinding", meta, []subject{{rbacGroup, "Group", group}}, subject{rbacGroup, "ClusterRole", "leda"}},
@@ -69,11 +69,12 @@ func (n needs) unnamed() []rule {
 		rules = append(rules, rule{APIGroups: []string{group}, Resources: resources, Verbs: verbs})
 	}
 	if n.read {
-		add("keda.sh", []string{"scaledobjects", "triggerauthentications"}, "get", "list", "watch")
-		add("keda.sh", []string{"scaledobjects/status"}, "get", "patch", "update")
+		add("keda.sh", []string{"scaledobjects"}, "get", "list", "watch")
+		add("keda.sh", []string{"triggerauthentications"}, "list", "watch")
+		add("keda.sh", []string{"scaledobjects/status"}, "patch")
 		add("apps", []string{"deployments/scale", "statefulsets/scale"}, "get", "update")
 		add("apps", []string{"deployments/status", "statefulsets/status"}, "get")
-		add("autoscaling", []string{"horizontalpodautoscalers"}, "get", "list") // does KEDA scale it?
+		add("autoscaling", []string{"horizontalpodautoscalers"}, "list") // does KEDA scale it?
 	}
 	if n.credentials {
 		add("", []string{"configmaps", "secrets"}, "get")

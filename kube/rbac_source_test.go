@@ -37,19 +37,19 @@ func grants(t *testing.T, manifest []byte) []string {
 
 func TestTheRightsOfAClustersScaledObjects(t *testing.T) {
 	whole := []string{
-		"ClusterRole : keda.sh/clustertriggerauthentications get,list,watch",
+		"ClusterRole : keda.sh/clustertriggerauthentications list,watch",
 		"ClusterRole : coordination.k8s.io/leases operator.keda.sh get",
 	}
 	read := func(namespace string) []string {
 		return []string{
 			"Role " + namespace + ": keda.sh/scaledobjects get,list,watch",
-			"Role " + namespace + ": keda.sh/triggerauthentications get,list,watch",
-			"Role " + namespace + ": keda.sh/scaledobjects/status get,patch,update",
+			"Role " + namespace + ": keda.sh/triggerauthentications list,watch",
+			"Role " + namespace + ": keda.sh/scaledobjects/status patch",
 			"Role " + namespace + ": apps/deployments/scale get,update",
 			"Role " + namespace + ": apps/statefulsets/scale get,update",
 			"Role " + namespace + ": apps/deployments/status get",
 			"Role " + namespace + ": apps/statefulsets/status get",
-			"Role " + namespace + ": autoscaling/horizontalpodautoscalers get,list",
+			"Role " + namespace + ": autoscaling/horizontalpodautoscalers list",
 		}
 	}
 	credentials := func(namespace string) []string {

@@ -2,6 +2,7 @@ package scaling
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -151,6 +152,9 @@ func (o *ScaledObject) ID() string {
 	return o.Cluster + "/" + o.Namespace + "/" + o.Name
 }
 
+// ErrNoFiles says that a folder holds no manifest.
+var ErrNoFiles = errors.New("there is no .yaml, .yml or .json file")
+
 // ReadFolder returns the manifests (.yaml, .yml, .json) below dir, in the order of their names.
 func ReadFolder(fsys fs.FS, dir string) ([]File, error) {
 	var files []File
@@ -169,7 +173,7 @@ func ReadFolder(fsys fs.FS, dir string) ([]File, error) {
 		return nil, fmt.Errorf("read the ScaledObjects in %s: %w", dir, err)
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("read the ScaledObjects in %s: there is no .yaml, .yml or .json file", dir)
+		return nil, fmt.Errorf("read the ScaledObjects in %s: %w", dir, ErrNoFiles)
 	}
 	return files, nil
 }
