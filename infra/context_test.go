@@ -133,12 +133,14 @@ func TestReadContextNamesEveryProblem(t *testing.T) {
 	}{
 		{"no cluster", nil, "context cluster: is required: the name of the EKS cluster, in cdk.json or with -c cluster=NAME; or clusters, for several"},
 		{
-			"where ScaledObjects are, all at once", map[string]any{"cluster": "prod", "source": "both", "namespaces": "Shop", "buckets": 201.0},
+			"where ScaledObjects are, all at once",
+			map[string]any{"cluster": "prod", "source": "both", "namespaces": "Shop", "buckets": 201.0},
 			`context namespaces: must be names of namespaces (a-z, 0-9 and -, at most 63), got "Shop"
 context buckets: must be from 1 to 200, each for 50 targets of a namespace, got 201`,
 		},
 		{
-			"what goes with a source alone", map[string]any{"cluster": "prod", "namespaces": "shop", "secrets": true},
+			"what goes with a source alone",
+			map[string]any{"cluster": "prod", "namespaces": "shop", "secrets": true},
 			`context namespaces: go with source cluster or both; write one of them, or remove namespaces
 context secrets: goes with source cluster or both; files say which Secrets they need`,
 		},
