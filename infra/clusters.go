@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-cdk-go/awscdk/v2"
 	"github.com/aws/aws-cdk-go/awscdk/v2/awseks"
@@ -19,7 +20,8 @@ import (
 // cluster is one of the fleet's, with where it is.
 type cluster struct {
 	scaling.Cluster
-	place place
+	place   place
+	secrets bool // its ScaledObjects may name Secrets, ConfigMaps and environments
 }
 
 func (c cluster) arn() string { return c.place.arn("eks", "cluster/"+c.Name) }
@@ -31,7 +33,7 @@ func (c cluster) described() bool { return c.Endpoint == "" }
 func (s Settings) clustersFrom(here place) ([]cluster, []problem) {
 	given := s.Clusters
 	if s.Cluster != "" {
-		given = []Cluster{{Name: s.Cluster}}
+		given = []Cluster{s.onlyCluster()}
 	}
 	var clusters []cluster
 	var problems []problem
@@ -41,9 +43,9 @@ func (s Settings) clustersFrom(here place) ([]cluster, []problem) {
 			asker = accountOf(g.RoleARN)
 		}
 		c := cluster{
-			scaling.Cluster{Name: g.Name, Region: g.Region, RoleARN: g.RoleARN, Endpoint: g.Endpoint, CertificateAuthority: g.CertificateAuthority},
-			place{here.partition, g.Region, g.Account},
+			g.source(), place{here.partition, g.Region, g.Account}, g.Secrets,
 		}
+		c.Region, c.RoleARN, c.Endpoint, c.CertificateAuthority = g.Region, g.RoleARN, g.Endpoint, g.CertificateAuthority
 		if c.Region == "" {
 			c.Region, c.place.region = here.region, here.region
 		}
@@ -70,6 +72,16 @@ func fleetClusters(clusters []cluster) []scaling.Cluster {
 	return all
 }
 
+// targetsOf is how many there are in files, and room for in the clusters that have their own.
+func targetsOf(clusters []cluster, files int) int {
+	for _, c := range clusters {
+		if c.ReadsObjects() {
+			files += len(c.Namespaces) * c.MemoryTargets()
+		}
+	}
+	return files
+}
+
 func clusterNotes(clusters []cluster, here place) []string {
 	var notes []string
 	for _, c := range clusters {
@@ -77,6 +89,11 @@ func clusterNotes(clusters []cluster, here place) []string {
 			notes = append(notes, fmt.Sprintf(
 				"cluster %s: is in account %s, region %s, where this stack cannot make its access entry; make it once, with the command that the deployment prints",
 				c.Name, c.place.account, c.place.region))
+		}
+		if c.ReadsObjects() {
+			notes = append(notes, fmt.Sprintf(
+				"cluster %s: ScaledObjects in namespaces %s are read at run time; there is no alarm for them, only the schedule wakes their targets, and their queues are those of readableQueues",
+				c.Name, strings.Join(c.Namespaces, ", ")))
 		}
 	}
 	return notes
@@ -120,7 +137,7 @@ func writeRBAC(outdir, name string, p plan) (map[string]string, error) {
 			file = name + "-rbac-" + c.Name + ".yaml"
 		}
 		elsewhere := func(o scaling.ScaledObject) bool { return o.Cluster != c.Name }
-		manifest, err := kube.RBAC(slices.DeleteFunc(slices.Clone(p.objects), elsewhere), kube.Group, p.fleet.ClusterObjects())
+		manifest, err := kube.SourceRBAC(c.Cluster, c.secrets, slices.DeleteFunc(slices.Clone(p.objects), elsewhere), kube.Group, p.fleet.ClusterObjects())
 		if err != nil {
 			return nil, err
 		}

@@ -19,10 +19,15 @@ func ReadContext(context map[string]any) (Settings, error) {
 		Name:                   r.text("name"),
 		Cluster:                r.text("cluster"),
 		Clusters:               r.clusters("clusters"),
+		Source:                 r.text("source"),
+		Namespaces:             r.list("namespaces"),
+		Buckets:                r.number("buckets"),
+		Secrets:                r.yes("secrets"),
 		ScaledObjects:          r.text("scaledObjects"),
 		ClusterObjectNamespace: r.text("clusterObjectNamespace"),
 		Queues:                 r.queues("queues"),
 		ReadableQueues:         r.list("readableQueues"),
+		ReadableMetrics:        r.yes("readableMetrics"),
 		AssumableRoles:         r.list("assumableRoles"),
 		Architecture:           r.text("architecture"),
 		Memory:                 r.number("memory"),
@@ -124,6 +129,12 @@ func (r *contextReader) boolean(key string) *bool {
 	}
 	r.refuse(key, "true or false", value)
 	return nil
+}
+
+// yes is a boolean whose default is false.
+func (r *contextReader) yes(key string) bool {
+	value := r.boolean(key)
+	return value != nil && *value
 }
 
 // list reads ["a", "b"] or the text a,b.
@@ -233,6 +244,7 @@ func (r *contextReader) clusters(key string) []Cluster {
 		clusters = append(clusters, Cluster{
 			Name: within.text("name"), Region: within.text("region"), Account: within.text("account"), RoleARN: within.text("roleArn"),
 			Endpoint: within.text("endpoint"), CertificateAuthority: within.text("certificateAuthority"),
+			Source: within.text("source"), Namespaces: within.list("namespaces"), Buckets: within.number("buckets"), Secrets: within.yes("secrets"),
 		})
 		r.adopt(key, within)
 	}

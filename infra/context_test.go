@@ -15,10 +15,11 @@ func TestReadContext(t *testing.T) {
 		Clusters: []Cluster{{Name: "here"}, {
 			Name: "there", Region: "eu-west-1", Account: "222222222222", RoleARN: "arn:aws:iam::222222222222:role/leda",
 			Endpoint: "https://there.example.com", CertificateAuthority: "LS0t",
+			Source: "both", Namespaces: []string{"shop"}, Buckets: 2, Secrets: true,
 		}},
 		ScaledObjects: "k8s", ClusterObjectNamespace: "auth",
 		Queues:         []Queue{{Name: "a"}, {Name: "b.fifo", VisibilityTimeout: 120}},
-		ReadableQueues: []string{"shop-*"}, AssumableRoles: []string{"arn:aws:iam::222222222222:role/reader"},
+		ReadableQueues: []string{"shop-*"}, ReadableMetrics: true, AssumableRoles: []string{"arn:aws:iam::222222222222:role/reader"},
 		Architecture: "x86_64", Memory: 256, LogRetentionDays: 7, Shards: 2, ReservedConcurrency: 4,
 		ActiveLook: 2, SteadyLook: 10, IdleLook: "tick",
 		Environment: map[string]string{"HTTPS_PROXY": "http://proxy:3128"},
@@ -44,9 +45,10 @@ func TestReadContext(t *testing.T) {
 				"clusters": []any{"here", map[string]any{
 					"name": "there", "region": "eu-west-1", "account": "222222222222", "roleArn": "arn:aws:iam::222222222222:role/leda",
 					"endpoint": "https://there.example.com", "certificateAuthority": "LS0t",
+					"source": "both", "namespaces": []any{"shop"}, "buckets": 2.0, "secrets": true,
 				}},
 				"queues":         []any{"a", map[string]any{"name": "b.fifo", "visibilityTimeout": 120.0}},
-				"readableQueues": []any{"shop-*"}, "assumableRoles": []any{"arn:aws:iam::222222222222:role/reader"},
+				"readableQueues": []any{"shop-*"}, "readableMetrics": true, "assumableRoles": []any{"arn:aws:iam::222222222222:role/reader"},
 				"memory": 256.0, "logRetentionDays": 7.0, "shards": 2.0, "reservedConcurrency": 4.0, "activeLook": 2.0, "steadyLook": 10.0, "idleLook": "tick",
 				"environment": map[string]any{"HTTPS_PROXY": "http://proxy:3128"}, "tags": map[string]any{"team": "shop"},
 				"subnets": []any{"subnet-0000000a", "subnet-0000000b"}, "securityGroups": []any{"sg-0000000c"}, "permissionsBoundary": "bound",
@@ -59,9 +61,10 @@ func TestReadContext(t *testing.T) {
 			map[string]any{
 				"name": "Scaler", "scaledObjects": "k8s", "clusterObjectNamespace": "auth", "architecture": "x86_64",
 				"clusters": `["here", {"name": "there", "region": "eu-west-1", "account": "222222222222", "roleArn": "arn:aws:iam::222222222222:role/leda",
-					"endpoint": "https://there.example.com", "certificateAuthority": "LS0t"}]`,
+					"endpoint": "https://there.example.com", "certificateAuthority": "LS0t",
+					"source": "both", "namespaces": ["shop"], "buckets": 2, "secrets": true}]`,
 				"queues":         `["a", {"name": "b.fifo", "visibilityTimeout": 120}]`,
-				"readableQueues": "shop-*", "assumableRoles": "arn:aws:iam::222222222222:role/reader",
+				"readableQueues": "shop-*", "readableMetrics": "true", "assumableRoles": "arn:aws:iam::222222222222:role/reader",
 				"memory": "256", "logRetentionDays": "7", "shards": "2", "reservedConcurrency": "4", "activeLook": "2", "steadyLook": "10", "idleLook": "tick",
 				"environment": "HTTPS_PROXY=http://proxy:3128", "tags": `{"team": "shop"}`,
 				"subnets": "subnet-0000000a,subnet-0000000b", "securityGroups": "sg-0000000c", "permissionsBoundary": "bound",
@@ -76,6 +79,9 @@ func TestReadContext(t *testing.T) {
 				s.Queues, s.Tags = []Queue{{Name: "a"}, {Name: "b"}}, map[string]string{"team": "shop", "cost": "42"}
 			}),
 		},
+		{"the only cluster's ScaledObjects are in it", map[string]any{"cluster": "prod", "source": "cluster", "namespaces": "shop,bank", "buckets": "3", "secrets": "true"}, with(func(s *Settings) {
+			s.Source, s.Namespaces, s.Buckets, s.Secrets = "cluster", []string{"shop", "bank"}, 3, true
+		})},
 		{"several clusters by their names", map[string]any{"clusters": "blue,green"}, with(func(s *Settings) {
 			s.Cluster, s.Clusters = "", []Cluster{{Name: "blue"}, {Name: "green"}}
 		})},
@@ -101,9 +107,9 @@ func TestReadContext(t *testing.T) {
 	}
 }
 
-const allKeys = "activeLook, alarmTopic, alarms, architecture, assumableRoles, cluster, clusterObjectNamespace, clusters, dashboard, environment, " +
-	"idleLook, logRetentionDays, memory, name, permissionsBoundary, queues, readableQueues, reservedConcurrency, scaledObjects, securityGroups, shards, " +
-	"steadyLook, subnets, tags"
+const allKeys = "activeLook, alarmTopic, alarms, architecture, assumableRoles, buckets, cluster, clusterObjectNamespace, clusters, dashboard, environment, " +
+	"idleLook, logRetentionDays, memory, name, namespaces, permissionsBoundary, queues, readableMetrics, readableQueues, reservedConcurrency, " +
+	"scaledObjects, secrets, securityGroups, shards, source, steadyLook, subnets, tags"
 
 func TestEveryKeyIsDocumented(t *testing.T) {
 	page, err := os.ReadFile("../docs/deploy.md")
@@ -126,6 +132,25 @@ func TestReadContextNamesEveryProblem(t *testing.T) {
 		want    string
 	}{
 		{"no cluster", nil, "context cluster: is required: the name of the EKS cluster, in cdk.json or with -c cluster=NAME; or clusters, for several"},
+		{
+			"where ScaledObjects are, all at once",
+			map[string]any{"cluster": "prod", "source": "both", "namespaces": "Shop", "buckets": 201.0},
+			`context namespaces: must be names of namespaces (a-z, 0-9 and -, at most 63), got "Shop"
+context buckets: must be from 1 to 200, each for 50 targets of a namespace, got 201`,
+		},
+		{
+			"what goes with a source alone",
+			map[string]any{"cluster": "prod", "namespaces": "shop", "secrets": true},
+			`context namespaces: go with source cluster or both; write one of them, or remove namespaces
+context secrets: goes with source cluster or both; files say which Secrets they need`,
+		},
+		{
+			"where the ScaledObjects of several clusters are is each one's own",
+			map[string]any{"source": "cluster", "clusters": []any{map[string]any{"name": "a", "source": "cluster"}, map[string]any{"name": "b", "source": "git"}}},
+			`context source: and namespaces, buckets and secrets go with cluster; with clusters write them to each of these
+context clusters: a: namespaces are required with source cluster: those whose ScaledObjects are read
+context clusters: b: source must be files, cluster or both, got "git"`,
+		},
 		{"both ways to name clusters", map[string]any{"cluster": "a", "clusters": "b"}, "context cluster: and clusters exclude each other; remove one"},
 		{
 			"all at once, one a line",
@@ -199,7 +224,7 @@ context tags: must be texts by name, such as {"a": "1"}, got "team"`,
 			"what is wrong within a list has the whole path",
 			map[string]any{"clusters": []any{map[string]any{"name": 1.0, "arn": "x"}}, "queues": `[{"name": "a", "fifo": true}]`},
 			`context clusters.name: must be a text, got 1
-context clusters.arn: is not known, got "x"; remove it or use one of account, certificateAuthority, endpoint, name, region, roleArn
+context clusters.arn: is not known, got "x"; remove it or use one of account, buckets, certificateAuthority, endpoint, name, namespaces, region, roleArn, secrets, source
 context queues.fifo: is not known, got true; remove it or use one of name, visibilityTimeout`,
 		},
 		{"text that is no JSON is shown as it is", map[string]any{"clusters": `[{"name": }]`}, `context clusters: must be a list, got "[{\"name\": }]"`},

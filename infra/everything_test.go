@@ -73,8 +73,8 @@ func TestTheFleetIsToldOfClustersAndLooks(t *testing.T) {
 		t.Fatal(err)
 	}
 	got := fmt.Sprintf("%+v %s %+v", plan.fleet.Clusters, plan.fleet.ClusterObjectNamespace, plan.fleet.Looks)
-	const want = "[{Name:near Region:eu-north-1 RoleARN: Endpoint: CertificateAuthority:} {Name:far Region:eu-west-1 RoleARN: Endpoint: CertificateAuthority:} " +
-		"{Name:elsewhere Region:eu-north-1 RoleARN:arn:aws:iam::222222222222:role/leda Endpoint: CertificateAuthority:}] auth {OncePerTick:true GrowingSeconds:2 ShrinkingSeconds:10}"
+	const want = "[{Name:near Region:eu-north-1 RoleARN: Endpoint: CertificateAuthority: Source: Namespaces:[] Buckets:0} {Name:far Region:eu-west-1 RoleARN: Endpoint: CertificateAuthority: Source: Namespaces:[] Buckets:0} " +
+		"{Name:elsewhere Region:eu-north-1 RoleARN:arn:aws:iam::222222222222:role/leda Endpoint: CertificateAuthority: Source: Namespaces:[] Buckets:0}] auth {OncePerTick:true GrowingSeconds:2 ShrinkingSeconds:10}"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

@@ -1,9 +1,12 @@
 package infra
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/leda-autoscaler/leda/scaling"
 )
@@ -13,6 +16,9 @@ import (
 func readFleet(folder string, fleet scaling.Fleet) (scaling.Fleet, scaling.Manifests, error) {
 	parent, base := filepath.Split(filepath.Clean(folder))
 	files, err := scaling.ReadFolder(os.DirFS(filepath.Clean(parent)), base)
+	if (errors.Is(err, fs.ErrNotExist) || errors.Is(err, scaling.ErrNoFiles)) && !slices.ContainsFunc(fleet.Clusters, needsFiles) {
+		err = nil
+	}
 	if err != nil {
 		return scaling.Fleet{}, scaling.Manifests{}, problem{"scaledObjects", err.Error()}
 	}
@@ -30,6 +36,9 @@ func readFleet(folder string, fleet scaling.Fleet) (scaling.Fleet, scaling.Manif
 	targets.Notes = parsed.Notes // these name their files
 	return fleet, targets, err
 }
+
+// needsFiles says whether there is nothing to scale in a cluster without files.
+func needsFiles(c scaling.Cluster) bool { return !c.ReadsObjects() }
 
 // place is where the stack is deployed.
 type place struct{ partition, region, account string }

@@ -53,7 +53,7 @@ func newPlan(settings Settings, here place) (plan, error) {
 
 	memory := settings.Memory
 	if memory == 0 {
-		memory = memoryFor(len(targets.ScaledObjects))
+		memory = memoryFor(targetsOf(clusters, len(targets.ScaledObjects)))
 	}
 	for _, note := range targets.Notes {
 		notes = append(notes, note.String())

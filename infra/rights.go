@@ -71,6 +71,7 @@ func rightsFor(settings Settings, here place, clusters []cluster, objects []scal
 			r.metrics = r.metrics || t.Type == scaling.TypeCloudWatch && own
 		}
 	}
+	r.metrics = r.metrics || settings.ReadableMetrics
 	r.roles = append(r.roles, settings.AssumableRoles...)
 	r.queues, r.clusters, r.roles = eachOnce(r.queues), eachOnce(r.clusters), eachOnce(r.roles)
 	return r, append(problems, r.divide(doorbells)...)

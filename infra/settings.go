@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/leda-autoscaler/leda/scaling"
 )
 
 // Settings is what people choose: in the context of cdk.json, or with `cdk deploy -c key=value`.
@@ -19,7 +21,14 @@ type Settings struct {
 	Cluster string
 	// Clusters (clusters) are the EKS clusters, where Cluster does not say enough.
 	Clusters []Cluster
-	// ScaledObjects (scaledObjects) is the folder of ScaledObjects and TriggerAuthentications. Default: scaledobjects.
+	// Source, Namespaces, Buckets and Secrets (source, namespaces, buckets, secrets) are Cluster's; those of Clusters have
+	// their own.
+	Source     string
+	Namespaces []string
+	Buckets    int
+	Secrets    bool
+	// ScaledObjects (scaledObjects) is the folder of ScaledObjects and TriggerAuthentications. Default: scaledobjects,
+	// which need not be there when all clusters have their own.
 	ScaledObjects string
 	// ClusterObjectNamespace (clusterObjectNamespace) is where what a ClusterTriggerAuthentication refers to is kept.
 	// Default: keda.
@@ -31,12 +40,16 @@ type Settings struct {
 	// names them at synth. Stars and question marks stand for any characters of a name; a trigger's queue that fits
 	// needs no right of its own then.
 	ReadableQueues []string
+	// ReadableMetrics (readableMetrics) lets the function's role read CloudWatch metrics although no trigger does at
+	// synth. Default: false.
+	ReadableMetrics bool
 	// AssumableRoles (assumableRoles) are the ARNs of roles that are only known at run time.
 	AssumableRoles []string
 
 	// Architecture (architecture) is the function's: arm64 or x86_64. Default: arm64.
 	Architecture string
-	// Memory (memory) is the function's, in MB. Default: 128 up to 100 targets, 512 up to 1,000, 1,769 beyond.
+	// Memory (memory) is the function's, in MB. Default: 128 up to 100 targets, 512 up to 1,000, 1,769 beyond. A
+	// namespace whose ScaledObjects are in the cluster counts as many targets as its memory has room for.
 	Memory int
 	// LogRetentionDays (logRetentionDays) is how long the function's log is kept. Default: 30.
 	LogRetentionDays int
@@ -89,6 +102,39 @@ type Cluster struct {
 
 	// Endpoint and CertificateAuthority (base64 of PEM) may be given together; then EKS is not asked for them.
 	Endpoint, CertificateAuthority string
+
+	// Source says where the cluster's ScaledObjects are: files, cluster or both. Default: files.
+	Source string
+	// Namespaces are where ScaledObjects are read from the cluster. None without Source.
+	Namespaces []string
+	// Buckets is how many ConfigMaps keep the memory of one of Namespaces, each of 50 targets. Default: 8.
+	Buckets int
+	// Secrets lets what is read from the cluster name Secrets, ConfigMaps and environments there. Default: false.
+	Secrets bool
+}
+
+// source is what the function is told of where the cluster's ScaledObjects are.
+func (c Cluster) source() scaling.Cluster {
+	return scaling.Cluster{Name: c.Name, Source: c.Source, Namespaces: c.Namespaces, Buckets: c.Buckets}
+}
+
+// sourceProblems judges it. The keys of the only cluster are the settings' own.
+func (c Cluster) sourceProblems(only bool) []problem {
+	var all []problem
+	add := func(key, message string) {
+		if only {
+			all = append(all, problem{key, message})
+		} else {
+			all = append(all, problem{"clusters", fmt.Sprintf("%s: %s %s", c.Name, key, message)})
+		}
+	}
+	for _, p := range c.source().Problems() {
+		add(p.Path, p.Message)
+	}
+	if c.Secrets && !c.source().ReadsObjects() {
+		add("secrets", "goes with source cluster or both; files say which Secrets they need")
+	}
+	return all
 }
 
 // A problem is one setting that cannot be used.
@@ -221,6 +267,11 @@ func each(key string, values []string, what string, valid *regexp.Regexp) []prob
 	return all
 }
 
+// onlyCluster is what Cluster stands for.
+func (s Settings) onlyCluster() Cluster {
+	return Cluster{Name: s.Cluster, Source: s.Source, Namespaces: s.Namespaces, Buckets: s.Buckets, Secrets: s.Secrets}
+}
+
 func (s Settings) clusterProblems() []problem {
 	var all []problem
 	add := func(key, format string, args ...any) { all = append(all, problem{key, fmt.Sprintf(format, args...)}) }
@@ -233,8 +284,16 @@ func (s Settings) clusterProblems() []problem {
 	case s.Cluster != "" && !clusterName.MatchString(s.Cluster):
 		add("cluster", "must be %s, got %q", name, s.Cluster)
 	}
+	if s.Cluster == "" {
+		if s.Source != "" || len(s.Namespaces) > 0 || s.Buckets != 0 || s.Secrets {
+			add("source", "and namespaces, buckets and secrets go with cluster; with clusters write them to each of these")
+		}
+	} else {
+		all = append(all, s.onlyCluster().sourceProblems(true)...)
+	}
 	seen := map[string]bool{}
 	for _, c := range s.Clusters {
+		all = append(all, c.sourceProblems(false)...)
 		check := func(field, value, what string, valid *regexp.Regexp) {
 			if value != "" && !valid.MatchString(value) {
 				add("clusters", "%s: %s must be %s, got %q", c.Name, field, what, value)
