@@ -29,23 +29,9 @@ func builtIn(t scaling.TargetRef) bool {
 	return false
 }
 
-// guess names the resource of a kind as Kubernetes does where it knows no better (apimachinery's
-// UnsafeGuessKindToResource): right for the built-in kinds and for nearly every other.
+// guess names the resource of a kind while the cluster has not been asked.
 func guess(t scaling.TargetRef) resource {
-	group, version, found := strings.Cut(t.APIVersion, "/")
-	if !found {
-		group, version = "", t.APIVersion
-	}
-	name := strings.ToLower(t.Kind)
-	switch {
-	case strings.HasSuffix(name, "endpoints"):
-	case strings.HasSuffix(name, "s"):
-		name += "es"
-	case strings.HasSuffix(name, "y"):
-		name = strings.TrimSuffix(name, "y") + "ies"
-	default:
-		name += "s"
-	}
+	group, version, name := t.Resource()
 	return resource{group, version, name}
 }
 

@@ -3,6 +3,7 @@ package scaling
 import (
 	"maps"
 	"regexp"
+	"slices"
 )
 
 // authentication is a parsed TriggerAuthentication or ClusterTriggerAuthentication.
@@ -11,6 +12,7 @@ type authentication struct {
 	aws        bool // podIdentity.provider is aws
 	role       Role
 	parameters map[string]Source
+	problems   Problems // for whom they are those of who names it
 }
 
 // ValidRoleARN says whether a text is a role's ARN.
@@ -170,14 +172,19 @@ func refer(trigger fields, namespace string, known authentications) (a authentic
 	switch kind := ref.text("kind"); kind {
 	case "", namespacedKind:
 		if a, ok = known[namespacedKind][id]; !ok {
-			ref.check.problem(ref.at("name"), "TriggerAuthentication %s is not among the files; add it", id)
+			ref.check.problem(ref.at("name"), "TriggerAuthentication %s is not there; add it", id)
 		}
 	case clusterKind:
 		if a, ok = known[clusterKind][name{name: id.name}]; !ok {
-			ref.check.problem(ref.at("name"), "ClusterTriggerAuthentication %s is not among the files; add it", id.name)
+			ref.check.problem(ref.at("name"), "ClusterTriggerAuthentication %s is not there; add it", id.name)
 		}
 	default:
 		ref.check.problem(ref.at("kind"), "must be TriggerAuthentication or ClusterTriggerAuthentication, got %q", kind)
 	}
-	return a, ok
+	for _, p := range a.problems {
+		if !slices.Contains(ref.check.problems, p) {
+			ref.check.problems = append(ref.check.problems, p)
+		}
+	}
+	return a, ok && len(a.problems) == 0
 }

@@ -1,7 +1,5 @@
 package scaling
 
-import "hash/fnv"
-
 // Memory of a cluster's targets is kept in ConfigMaps of their own namespace, each for at most
 // targetsPerBucket targets: every write of one is a new revision of all of it in etcd.
 const targetsPerBucket = 50
@@ -26,9 +24,7 @@ func assignBuckets(objects []ScaledObject) {
 func fit(targets []*ScaledObject, n uint32) bool {
 	count := make([]int, n)
 	for _, o := range targets {
-		h := fnv.New32a()
-		h.Write([]byte(o.Name))
-		o.Bucket = int(h.Sum32() % n)
+		o.Bucket = int(hash(o.Name) % n)
 		if count[o.Bucket]++; count[o.Bucket] > targetsPerBucket {
 			return false
 		}

@@ -80,6 +80,14 @@ type Cluster struct {
 	// Endpoint and CertificateAuthority (base64 of PEM) may be given; then DescribeCluster is not asked.
 	Endpoint             string `json:"endpoint,omitempty"`
 	CertificateAuthority string `json:"certificateAuthority,omitempty"`
+
+	// Source says where the cluster's ScaledObjects are: SourceFiles (also when empty), SourceCluster or SourceBoth.
+	Source string `json:"source,omitempty"`
+	// Namespaces are where ScaledObjects and TriggerAuthentications are read from the cluster; at least one with
+	// SourceCluster and SourceBoth.
+	Namespaces []string `json:"namespaces,omitempty"`
+	// Buckets is how many memory ConfigMaps (leda-memory-0 …) each of Namespaces has; 0 means DefaultBuckets.
+	Buckets int `json:"buckets,omitempty"`
 }
 
 // Targets parses the fleet's objects. A ScaledObject that names no cluster is given the only one.
@@ -90,7 +98,11 @@ func (f Fleet) Targets() (Manifests, error) {
 	if err != nil {
 		return Manifests{}, err
 	}
-	if problems := f.Looks.problems(); len(problems) > 0 {
+	problems := f.Looks.problems()
+	for _, c := range f.Clusters {
+		problems = append(problems, c.Problems()...)
+	}
+	if len(problems) > 0 {
 		return Manifests{}, problems
 	}
 	return all, f.place(all.ScaledObjects)
@@ -99,18 +111,26 @@ func (f Fleet) Targets() (Manifests, error) {
 func (f Fleet) place(objects []ScaledObject) error {
 	var problems Problems
 	known := make([]string, len(f.Clusters))
+	clusters := make(map[string]Cluster, len(f.Clusters))
 	for i, c := range f.Clusters {
 		known[i] = c.Name
+		clusters[c.Name] = c
 	}
 	for i := range objects {
 		o := &objects[i]
 		if o.Cluster == "" && len(known) == 1 {
 			o.Cluster = known[0]
 		}
-		if !slices.Contains(known, o.Cluster) {
+		message := ""
+		switch c, found := clusters[o.Cluster]; {
+		case !found:
+			message = fmt.Sprintf("must be one of the fleet's clusters %q, got %q", known, o.Cluster)
+		case !c.ReadsFiles():
+			message = fmt.Sprintf("must be a cluster whose ScaledObjects are in files, and those of %s are in the cluster; apply this one there, or give %s source both", c.Name, c.Name)
+		}
+		if message != "" {
 			problems = append(problems, Problem{
-				Object: "ScaledObject " + o.Namespace + "/" + o.Name, Path: "metadata.annotations[leda.dev/cluster]",
-				Message: fmt.Sprintf("must be one of the fleet's clusters %q, got %q", known, o.Cluster),
+				Object: "ScaledObject " + o.Namespace + "/" + o.Name, Path: "metadata.annotations[leda.dev/cluster]", Message: message,
 			})
 		}
 	}
@@ -118,6 +138,11 @@ func (f Fleet) place(objects []ScaledObject) error {
 		return problems
 	}
 	assignBuckets(objects)
+	for i := range objects { // beside those that the cluster has, whose ConfigMaps the rights name
+		if c := clusters[objects[i].Cluster]; c.ReadsObjects() && slices.Contains(c.Namespaces, objects[i].Namespace) {
+			objects[i].Bucket = c.bucketOf(objects[i].Name)
+		}
+	}
 	return nil
 }
 

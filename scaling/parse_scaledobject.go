@@ -103,6 +103,7 @@ func checkBounds(o *ScaledObject, check *checker) {
 }
 
 func readAdvanced(o *ScaledObject, spec fields, check *checker) {
+	o.HPAName = "keda-hpa-" + o.Name
 	advanced, ok := spec.object("advanced")
 	if !ok {
 		return
@@ -110,11 +111,12 @@ func readAdvanced(o *ScaledObject, spec fields, check *checker) {
 	if modifiers, ok := advanced.object("scalingModifiers"); ok {
 		o.Modifiers = parseModifiers(modifiers, o.Triggers)
 	}
-	if advanced.boolean("restoreToOriginalReplicaCount", false) {
-		check.note(advanced.at("restoreToOriginalReplicaCount"), "has no effect: a workload that is scaled no more keeps its size")
+	if o.RestoreOriginal = advanced.boolean("restoreToOriginalReplicaCount", false); o.RestoreOriginal {
+		check.note(advanced.at("restoreToOriginalReplicaCount"), "has no effect in a file, only in a cluster: a workload that no file names any more keeps its size")
 	}
 	if hpa, ok := advanced.object("horizontalPodAutoscalerConfig"); ok {
-		if hpa.text("name") != "" {
+		if name := hpa.text("name"); name != "" {
+			o.HPAName = name
 			check.note(hpa.at("name"), "has no effect: there is no HPA")
 		}
 		if behavior, ok := hpa.object("behavior"); ok {
@@ -259,6 +261,11 @@ func readAnnotations(o *ScaledObject, annotations map[string]string, check *chec
 		case "leda.dev/doorbell":
 			if o.Doorbell = value; !regexp.MustCompile(topicARN).MatchString(value) {
 				check.problem(at(key), "must be the ARN of an SNS topic, arn:aws:sns:REGION:ACCOUNT:NAME, got %q", value)
+			}
+		case "leda.dev/beside-keda":
+			o.BesideKEDA = value == "true"
+			if value != "true" && value != "false" {
+				check.problem(at(key), "must be \"true\" or \"false\", got %q", value)
 			}
 		case "autoscaling.keda.sh/paused":
 			o.Pause.Paused = truthy(value)

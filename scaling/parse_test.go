@@ -53,8 +53,9 @@ func TestParseFillsInKEDAsDefaults(t *testing.T) {
 		Namespace: "shop", Name: "orders", Policy: PolicyDirect,
 		Target:          TargetRef{"apps/v1", "Deployment", "orders"},
 		PollingInterval: 30 * time.Second, CooldownPeriod: 300 * time.Second, MaxReplicaCount: 100,
+		HPAName: "keda-hpa-orders",
 		Triggers: []Trigger{{
-			ID: "s0", Type: TypeSQS, MetricType: AverageValue,
+			ID: "s0", Type: TypeSQS, MetricType: AverageValue, AuthenticationRef: "leda",
 			SQS: SQSTrigger{QueueURL: "orders", QueueName: "orders", Region: "eu-west-1", QueueLength: 5, ScaleOnInFlight: true},
 		}},
 	}}
@@ -73,7 +74,7 @@ items:
   metadata:
     name: orders
     namespace: shop
-    annotations: {leda.dev/policy: direct, leda.dev/cluster: blue, "leda.dev/doorbell": "arn:aws:sns:eu-west-1:123456789012:orders", autoscaling.keda.sh/paused-scale-in: "yes", other: thing}
+    annotations: {leda.dev/policy: direct, leda.dev/cluster: blue, leda.dev/beside-keda: "true", "leda.dev/doorbell": "arn:aws:sns:eu-west-1:123456789012:orders", autoscaling.keda.sh/paused-scale-in: "yes", other: thing}
   spec:
     scaleTargetRef: {apiVersion: argoproj.io/v1alpha1, kind: Rollout, name: web}
     pollingInterval: 10
@@ -83,7 +84,9 @@ items:
     minReplicaCount: 2
     maxReplicaCount: 40
     advanced:
+      restoreToOriginalReplicaCount: true
       horizontalPodAutoscalerConfig:
+        name: orders-hpa
         behavior:
           scaleUp: {tolerance: 50m}
           scaleDown:
@@ -121,11 +124,12 @@ items:
 		ScaleUp: &ScalingRules{Select: SelectMax, Tolerance: float(0.05), Policies: []ScalingPolicy{
 			{Percent: true, Value: 100, Period: 15 * time.Second}, {Value: 4, Period: 15 * time.Second},
 		}},
-		ScaleDown: &ScalingRules{Window: 15 * time.Second, Select: SelectMin, Policies: []ScalingPolicy{{Percent: true, Value: 10, Period: time.Minute}}},
-		Pause:     Pause{ScaleIn: true},
-		Doorbell:  "arn:aws:sns:eu-west-1:123456789012:orders",
+		ScaleDown:  &ScalingRules{Window: 15 * time.Second, Select: SelectMin, Policies: []ScalingPolicy{{Percent: true, Value: 10, Period: time.Minute}}},
+		Pause:      Pause{ScaleIn: true},
+		Doorbell:   "arn:aws:sns:eu-west-1:123456789012:orders",
+		BesideKEDA: true, HPAName: "orders-hpa", RestoreOriginal: true,
 		Triggers: []Trigger{{
-			ID: "fast", Name: "fast", Type: TypeSQS, MetricType: AverageValue,
+			ID: "fast", Name: "fast", Type: TypeSQS, MetricType: AverageValue, AuthenticationRef: "keys",
 			SQS: SQSTrigger{
 				QueueURL: "https://sqs.eu-west-1.amazonaws.com/123456789012/orders.fifo", QueueName: "orders.fifo", AccountID: "123456789012",
 				Region: "eu-west-1", Endpoint: "https://sqs.example", QueueLength: 7, ActivationQueueLength: -1, ScaleOnDelayed: true,
@@ -184,7 +188,7 @@ func TestParseNamesEveryProblem(t *testing.T) {
 			`f.yaml: ScaledObject shop/orders: spec.triggers[0].metadata.queueURL: must have an account of 12 digits, got "*"`,
 		}},
 		{"no credentials", manifest("  triggers: [{type: aws-sqs-queue, metadata: {queueURL: orders, awsRegion: eu-west-1}}]"), []string{"f.yaml: ScaledObject shop/orders: spec.triggers[0].authenticationRef: no credentials"}},
-		{"an authentication that is not there", manifest("  triggers: [{type: aws-sqs-queue, authenticationRef: {name: other}, metadata: {queueURL: orders, awsRegion: eu-west-1}}]"), []string{"f.yaml: ScaledObject shop/orders: spec.triggers[0].authenticationRef.name: TriggerAuthentication shop/other is not among the files"}},
+		{"an authentication that is not there", manifest("  triggers: [{type: aws-sqs-queue, authenticationRef: {name: other}, metadata: {queueURL: orders, awsRegion: eu-west-1}}]"), []string{"f.yaml: ScaledObject shop/orders: spec.triggers[0].authenticationRef.name: TriggerAuthentication shop/other is not there"}},
 		{"Leda's annotations", strings.Replace(manifest(sqsTrigger), "namespace: shop", `namespace: shop, annotations: {leda.dev/policy: fast, leda.dev/doorbell: orders}`, 1), []string{
 			`f.yaml: ScaledObject shop/orders: metadata.annotations[leda.dev/doorbell]: must be the ARN of an SNS topic, arn:aws:sns:REGION:ACCOUNT:NAME, got "orders"`,
 			`f.yaml: ScaledObject shop/orders: metadata.annotations[leda.dev/policy]: must be direct or keda, got "fast"`,

@@ -23,6 +23,9 @@ func parseTriggers(spec fields, namespace, container string, known authenticatio
 			check.problem(f.at("name"), "must be unique among the triggers, got %q twice", t.Name)
 		}
 		named[t.Name] = true
+		if ref, ok := f.in["authenticationRef"].(map[string]any); ok {
+			t.AuthenticationRef, _ = ref["name"].(string)
+		}
 
 		t.MetricType = parseMetricType(f, check)
 		if f.boolean("useCachedMetrics", false) {

@@ -247,7 +247,7 @@ func TestCredentials(t *testing.T) {
 	} {
 		expect(t, row.rule, refused(sqs("{name: mine}", row.metadata), authentication(namespacedKind, row.spec)), row.want...)
 	}
-	expect(t, "a cluster's that is not there", refused(sqs("{name: mine, kind: ClusterTriggerAuthentication}", "")), "spec.triggers[0].authenticationRef.name: ClusterTriggerAuthentication mine is not among the files")
+	expect(t, "a cluster's that is not there", refused(sqs("{name: mine, kind: ClusterTriggerAuthentication}", "")), "spec.triggers[0].authenticationRef.name: ClusterTriggerAuthentication mine is not there")
 }
 
 func TestQueueFromTheEnvironment(t *testing.T) {

@@ -42,6 +42,16 @@ type ScaledObject struct {
 	// (annotation leda.dev/doorbell); empty when not written.
 	Doorbell string
 
+	// BesideKEDA says that Leda scales it although KEDA runs in the cluster (annotation leda.dev/beside-keda).
+	BesideKEDA bool
+
+	// HPAName is what KEDA calls the HPA that it makes for it, by which it is known that KEDA scales it.
+	HPAName string
+
+	// RestoreOriginal asks for the size from before it was scaled when the ScaledObject is deleted from a cluster
+	// (advanced.restoreToOriginalReplicaCount).
+	RestoreOriginal bool
+
 	Bucket int // which of its namespace's memory ConfigMaps (leda-memory-<n>) keeps its memory
 
 	Triggers []Trigger
@@ -83,7 +93,8 @@ type Trigger struct {
 	CloudWatch CloudWatchTrigger
 	Cron       *CronTrigger // nil for the others
 
-	Authentication Authentication // of a trigger that reads from AWS
+	Authentication    Authentication // of a trigger that reads from AWS
+	AuthenticationRef string         // the name in authenticationRef; empty when not written
 }
 
 // KEDA's names of the triggers that Leda knows.
