@@ -235,6 +235,7 @@ func (o *Objects) open(item json.RawMessage) (Object, error) {
 			Namespace         string            `json:"namespace"`
 			UID               string            `json:"uid"`
 			ResourceVersion   string            `json:"resourceVersion"`
+			CreationTimestamp string            `json:"creationTimestamp"`
 			DeletionTimestamp string            `json:"deletionTimestamp"`
 			Annotations       map[string]string `json:"annotations"`
 		} `json:"metadata"`
@@ -253,15 +254,16 @@ func (o *Objects) open(item json.RawMessage) (Object, error) {
 		APIVersion string `json:"apiVersion"`
 		Kind       string `json:"kind"`
 		Metadata   struct {
-			Name        string            `json:"name"`
-			Namespace   string            `json:"namespace,omitempty"`
-			Annotations map[string]string `json:"annotations,omitempty"`
+			Name              string            `json:"name"`
+			Namespace         string            `json:"namespace,omitempty"`
+			CreationTimestamp string            `json:"creationTimestamp,omitempty"`
+			Annotations       map[string]string `json:"annotations,omitempty"`
 		} `json:"metadata"`
 		Spec json.RawMessage `json:"spec,omitempty"`
 	}
 	written.APIVersion, written.Kind = kedaVersion, o.kind // the items of a list need not say so
 	written.Metadata.Name, written.Metadata.Namespace, written.Metadata.Annotations = m.Name, m.Namespace, m.Annotations
-	written.Spec = whole.Spec
+	written.Metadata.CreationTimestamp, written.Spec = m.CreationTimestamp, whole.Spec
 	text, err := json.Marshal(written)
 	if err != nil {
 		return Object{}, fmt.Errorf("%s %s/%s: %w", o.kind, m.Namespace, m.Name, err)
