@@ -40,7 +40,7 @@ func newRefusal(response *http.Response, body []byte) *refusal {
 		Message string `json:"message"`
 		Details struct {
 			Name              string `json:"name"`
-			RetryAfterSeconds int `json:"retryAfterSeconds"`
+			RetryAfterSeconds int    `json:"retryAfterSeconds"`
 		} `json:"details"`
 	}
 	if json.Unmarshal(body, &status) == nil && status.Kind == "Status" {
