@@ -21,9 +21,15 @@ const Group = "leda"
 //
 // The ConfigMaps carry no data field, so that applying the manifest again leaves their contents alone.
 func RBAC(objects []scaling.ScaledObject, group, clusterObjects string) ([]byte, error) {
+	return manifestOf(needsOf(objects, clusterObjects), group, heading)
+}
+
+const heading = "# What Leda may do in this cluster, and where it keeps its memory. Apply it with: kubectl apply -f FILE\n"
+
+// manifestOf writes the rights in each namespace, behind what is said and given first.
+func manifestOf(needed map[string]*needs, group, first string) ([]byte, error) {
 	var manifest bytes.Buffer
-	manifest.WriteString("# What Leda may do in this cluster, and where it keeps its memory. Apply it with: kubectl apply -f FILE\n")
-	needed := needsOf(objects, clusterObjects)
+	manifest.WriteString(first)
 	for _, namespace := range slices.Sorted(maps.Keys(needed)) {
 		for _, document := range needed[namespace].manifests(namespace, group) {
 			text, err := yaml.Marshal(document)
@@ -52,6 +58,9 @@ type needs struct {
 	memory     []string
 	configMaps []string // that are read only
 	secrets    []string
+
+	read        bool // ScaledObjects are read there: any workload may be named
+	credentials bool // they may name any Secret, ConfigMap and environment too
 }
 
 type groupResource struct{ group, resource string }
@@ -59,12 +68,7 @@ type groupResource struct{ group, resource string }
 // needsOf sorts what the objects need by namespace.
 func needsOf(objects []scaling.ScaledObject, clusterObjects string) map[string]*needs {
 	needed := map[string]*needs{}
-	in := func(namespace string) *needs {
-		if needed[namespace] == nil {
-			needed[namespace] = &needs{scales: map[groupResource][]string{}, statuses: map[groupResource][]string{}, workloads: map[groupResource][]string{}}
-		}
-		return needed[namespace]
-	}
+	in := func(namespace string) *needs { return needsIn(needed, namespace) }
 	for _, o := range objects {
 		r := guess(o.Target)
 		workload := groupResource{r.group, r.name}
@@ -98,10 +102,21 @@ func needsOf(objects []scaling.ScaledObject, clusterObjects string) map[string]*
 	return needed
 }
 
+func needsIn(needed map[string]*needs, namespace string) *needs {
+	if needed[namespace] == nil {
+		needed[namespace] = &needs{scales: map[groupResource][]string{}, statuses: map[groupResource][]string{}, workloads: map[groupResource][]string{}}
+	}
+	return needed[namespace]
+}
+
 func (n needs) rules() []rule {
-	var rules []rule
+	rules := n.unnamed()
 	add := func(group, resource string, names []string, verbs ...string) {
-		if len(names) > 0 {
+		covered := slices.ContainsFunc(rules, func(r rule) bool {
+			return len(r.ResourceNames) == 0 && slices.Contains(r.APIGroups, group) && slices.Contains(r.Resources, resource) &&
+				!slices.ContainsFunc(verbs, func(verb string) bool { return !slices.Contains(r.Verbs, verb) })
+		})
+		if len(names) > 0 && !covered {
 			rules = append(rules, rule{[]string{group}, []string{resource}, sorted(names), verbs})
 		}
 	}
@@ -117,7 +132,7 @@ func (n needs) rules() []rule {
 	add("", "configmaps", n.memory, "get", "update")
 	add("", "configmaps", n.configMaps, "get")
 	add("", "secrets", n.secrets, "get")
-	if len(n.scales) > 0 {
+	if len(n.scales) > 0 || n.read {
 		rules = append(rules, rule{APIGroups: []string{""}, Resources: []string{"events"}, Verbs: []string{"create"}}) // what is new has no name to allow
 	}
 	return rules
@@ -139,15 +154,18 @@ func sortedKeys(names map[groupResource][]string) []groupResource {
 	})
 }
 
+const rbacGroup = "rbac.authorization.k8s.io"
+
+func labels() map[string]string { return map[string]string{"app.kubernetes.io/name": "leda"} }
+
 func (n needs) manifests(namespace, group string) []any {
-	const rbac = "rbac.authorization.k8s.io"
-	meta := metadata{Name: "leda", Namespace: namespace, Labels: map[string]string{"app.kubernetes.io/name": "leda"}}
+	meta := metadata{Name: "leda", Namespace: namespace, Labels: labels()}
 	documents := []any{
-		role{rbac + "/v1", "Role", meta, n.rules()},
+		role{rbacGroup + "/v1", "Role", meta, n.rules()},
 		binding{
-			rbac + "/v1", "RoleBinding", meta,
-			[]subject{{rbac, "Group", group}},
-			subject{rbac, "Role", "leda"},
+			rbacGroup + "/v1", "RoleBinding", meta,
+			[]subject{{rbacGroup, "Group", group}},
+			subject{rbacGroup, "Role", "leda"},
 		},
 	}
 	for _, name := range sorted(n.memory) {
@@ -162,7 +180,7 @@ func (n needs) manifests(namespace, group string) []any {
 type (
 	metadata struct {
 		Name      string            `json:"name"`
-		Namespace string            `json:"namespace"`
+		Namespace string            `json:"namespace,omitempty"`
 		Labels    map[string]string `json:"labels"`
 	}
 	role struct {

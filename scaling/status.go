@@ -238,7 +238,6 @@ func (s Status) Same(other Status) bool {
 	if drift := s.LastActiveTime.Sub(other.LastActiveTime); drift <= -time.Minute || drift >= time.Minute {
 		return false
 	}
-	s.LastActiveTime, other.LastActiveTime = time.Time{}, time.Time{}
 	return slices.EqualFunc(s.Conditions, other.Conditions, func(a, b Condition) bool {
 		return a.Type == b.Type && a.Status == b.Status && a.Reason == b.Reason && wording(a.Message) == wording(b.Message)
 	}) &&

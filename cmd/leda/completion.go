@@ -94,6 +94,8 @@ func valuesOf(flag string) []string {
 	switch flag {
 	case "policy", "vs":
 		return []string{string(scaling.PolicyDirect), string(scaling.PolicyKEDA)}
+	case "source":
+		return scaling.Sources()
 	case "o":
 		return []string{"table", "json", "csv", "html"}
 	}

@@ -37,6 +37,7 @@ func verbs() []verb {
 	return []verb{
 		{"validate", "[FILE…]", "is this ScaledObject something Leda would run?", none, console.validate},
 		{"rbac", "[FILE…]", "the Kubernetes rights these ScaledObjects need, for kubectl apply -f -", new(rbacFlags).register, console.rbac},
+		{"crds", "", "the kinds of ScaledObjects in a cluster without KEDA, for kubectl apply -f -", none, console.crds},
 		{"simulate", "-f FILE SERIES.csv", "replay a series of readings through the policy", new(simulateFlags).register, console.simulate},
 		{"explain", "NAMESPACE/NAME…", "what the deployed function makes of it now, and why", new(deployment).register, console.explain},
 		{"status", "", "every target's size, reason and last change", new(statusFlags).register, console.status},

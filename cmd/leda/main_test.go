@@ -56,6 +56,13 @@ func TestCommandLine(t *testing.T) {
 		{"a file that is not there", "validate FOLDER/none.yaml", "", 2, nil, []string{"none.yaml", "name a file, a folder, or -"}},
 		{"rights", "rbac FOLDER/good.yaml", "", 0, []string{"name: leda-memory-0", "deployments/scale", "namespace: shop", "name: leda\n"}, nil},
 		{"rights for another group", "rbac -group scalers FOLDER/good.yaml", "", 0, []string{"name: scalers"}, nil},
+		{"rights for what is in the cluster", "rbac -source cluster -namespaces shop,bank", "", 0, []string{"ScaledObjects are read from namespaces shop, bank", "name: leda-memory-7", "- triggerauthentications"}, nil},
+		{"rights for both", "rbac -source both -namespaces shop -buckets 1 FOLDER/good.yaml", "", 0, []string{"name: leda-memory-0", "- triggerauthentications"}, nil},
+		{"rights that are wider only when they are asked for", "rbac -source cluster -namespaces shop -secrets", "", 0, []string{"Leda may read every Secret"}, nil},
+		{"all flags that do not go together", "rbac -namespaces Shop -secrets", "", 2, nil, []string{"leda rbac: -namespaces: must be names", "leda rbac: -namespaces: go with", "leda rbac: -secrets: goes with"}},
+		{"the kinds", "crds", "", 0, []string{"name: scaledobjects.keda.sh", "name: triggerauthentications.keda.sh", "name: clustertriggerauthentications.keda.sh"}, nil},
+		{"the kinds of nothing in particular", "crds all", "", 2, nil, []string{"leda crds: takes no arguments"}},
+		{"files beside a source without files", "rbac -source cluster -namespaces shop FOLDER", "", 2, nil, []string{"-source cluster takes no files"}},
 		{"no rights for what is not fine", "rbac FOLDER", "", 2, nil, []string{"bad.yaml"}},
 	} {
 		var out, problems bytes.Buffer
