@@ -77,6 +77,13 @@ func (b *Bucket) Own(targets ...string) {
 	}
 }
 
+// Disown says that a target is no more the bucket's: its memory may be dropped once it is old.
+func (b *Bucket) Disown(target string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.own, target)
+}
+
 // entry is one target's memory.
 type entry struct {
 	text   string         // as it is stored
@@ -162,16 +169,23 @@ type write struct {
 // Remember stores a target's memory, if what is stored still is what was recalled: else the error wraps
 // [ErrConflict], and the caller observes and decides again.
 func (b *Bucket) Remember(ctx context.Context, target string, was Recollection, m scaling.Memory) error {
-	e, err := entryOf(target, m)
+	b.mu.Lock()
+	room := b.room(target)
+	b.mu.Unlock()
+	e, err := entryOf(m, room)
 	if err != nil {
 		return fmt.Errorf("store memory of %s/%s: %w", b.Namespace, target, err)
 	}
-	w := &write{target: target, was: was.text, entry: e}
+	return b.hand(ctx, &write{target: target, was: was.text, entry: e})
+}
+
+// hand has w written, by the caller or by someone whose turn comes first.
+func (b *Bucket) hand(ctx context.Context, w *write) error {
 	b.mu.Lock()
 	b.waiting = append(b.waiting, w)
 	b.mu.Unlock()
 
-	err = b.take(ctx)
+	err := b.take(ctx)
 	if err == nil {
 		defer b.giveBack()
 	}
@@ -325,6 +339,9 @@ func (b *Bucket) accept(answer []byte) error {
 
 // understand reads an entry that this process has not written.
 func (b *Bucket) understand(target, text string) entry {
+	if isOriginal(target) {
+		return entry{text: text}
+	}
 	m, err := scaling.ParseMemory(text)
 	if now := b.Cluster.Now(); err == nil && m.Newest().Sub(now) > maxAhead {
 		err = fmt.Errorf("it is of %s, and now is %s", m.Newest().Format(time.RFC3339), now.Format(time.RFC3339))
@@ -342,7 +359,7 @@ func (b *Bucket) put(ctx context.Context, batch []*write) error {
 	b.mu.Lock()
 	for target, e := range b.entries {
 		if ahead[target] = e.ahead; e.ahead > 0 {
-			if renewed, err := entryOf(target, e.exact); err == nil { // else what is stored stays
+			if renewed, err := entryOf(e.exact, b.room(target)); err == nil { // else what is stored stays
 				renewed.before = e.text
 				written[target] = renewed
 			}
@@ -386,12 +403,14 @@ func (b *Bucket) compose(written map[string]entry) ([]byte, error) {
 		data[target] = e.text
 	}
 	for target, e := range written {
-		data[target] = e.text
+		if data[target] = e.text; e.text == "" {
+			delete(data, target)
+		}
 	}
 	size, foreign := 0, []string(nil)
 	for target, text := range data {
 		size += len(target) + len(text)
-		if _, ours := written[target]; !ours && b.own != nil && !b.own[target] && b.entries[target].broken == nil {
+		if _, ours := written[target]; !ours && !isOriginal(target) && b.own != nil && !b.own[target] && b.entries[target].broken == nil {
 			foreign = append(foreign, target)
 		}
 	}
@@ -414,9 +433,9 @@ func (b *Bucket) compose(written map[string]entry) ([]byte, error) {
 	return json.Marshal(object)
 }
 
-// entryOf is m as it is stored: late, so that it holds until it is stored again, and short.
-func entryOf(target string, m scaling.Memory) (entry, error) {
-	text, stored, err := m.Later(StoreInterval).Text(entrySize - len(target))
+// entryOf is m as it is stored: late, so that it holds until it is stored again, and of at most room bytes.
+func entryOf(m scaling.Memory, room int) (entry, error) {
+	text, stored, err := m.Later(StoreInterval).Text(room)
 	return entry{text: text, stored: stored, exact: m}, err
 }
 

@@ -13,6 +13,7 @@ import (
 // What a caller may want to tell apart in an API server's answer.
 var (
 	ErrConflict     = errors.New("it was changed in the meantime")
+	ErrGone         = errors.New("the server does not remember that far back")
 	ErrNotFound     = errors.New("it is not there")
 	ErrForbidden    = errors.New("it is not allowed")
 	ErrUnauthorized = errors.New("the caller is not known")
@@ -24,6 +25,7 @@ type refusal struct {
 	code       int           // the number in it
 	message    string        // the server's own words
 	structured bool          // they come as a Status of Kubernetes: of an object, not of an address
+	object     string        // the name of the object that they are about
 	retryAfter time.Duration // how long the server asks to wait; 0 when it does not
 }
 
@@ -37,11 +39,12 @@ func newRefusal(response *http.Response, body []byte) *refusal {
 		Kind    string `json:"kind"`
 		Message string `json:"message"`
 		Details struct {
-			RetryAfterSeconds int `json:"retryAfterSeconds"`
+			Name              string `json:"name"`
+			RetryAfterSeconds int    `json:"retryAfterSeconds"`
 		} `json:"details"`
 	}
 	if json.Unmarshal(body, &status) == nil && status.Kind == "Status" {
-		r.structured, r.message = true, Shorten(status.Message)
+		r.structured, r.message, r.object = true, Shorten(status.Message), status.Details.Name
 		seconds = max(seconds, status.Details.RetryAfterSeconds)
 	} else {
 		r.message = excerpt(response.Header.Get("Content-Type"), body)
@@ -77,6 +80,8 @@ func (r *refusal) Is(target error) bool {
 	switch r.code {
 	case http.StatusConflict:
 		return target == ErrConflict
+	case http.StatusGone:
+		return target == ErrGone
 	case http.StatusNotFound:
 		return target == ErrNotFound
 	case http.StatusForbidden:

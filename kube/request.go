@@ -14,8 +14,11 @@ const (
 	// readTimeout is how long a read may take. A server that needs longer serves nobody.
 	readTimeout = 4 * time.Second
 
-	// maxAnswer bounds what is read of an answer. No object in etcd is larger than 1.5 MiB.
+	// maxAnswer bounds what is read of an answer with one object. None in etcd is larger than 1.5 MiB.
 	maxAnswer = 2 << 20
+
+	// maxPage bounds what is read of an answer with many: a page of a list, or the events of a watch.
+	maxPage = 32 << 20
 
 	// maxWait bounds how long a server may make a request wait before it is sent again.
 	maxWait = 10 * time.Second
@@ -27,6 +30,19 @@ const (
 // A write is sent a second time only where the server has refused it unread (401, 429). What became of a
 // write that got no answer, or a 5xx, is for the caller to see by observing anew.
 func (c *Cluster) request(ctx context.Context, verb, path string, body []byte) ([]byte, error) {
+	return c.exchange(ctx, message{verb: verb, path: path, body: body, contentType: "application/json", most: maxAnswer})
+}
+
+// message is what is sent to an API server.
+type message struct {
+	verb, path  string
+	body        []byte // nil for none
+	contentType string // of the body
+	most        int    // how many bytes the answer may have
+}
+
+// exchange is request with a say in the body's type and the answer's size.
+func (c *Cluster) exchange(ctx context.Context, m message) ([]byte, error) {
 	renewed, waited, moved := false, false, false
 	for {
 		token, err := c.token(ctx)
@@ -38,8 +54,8 @@ func (c *Cluster) request(ctx context.Context, verb, path string, body []byte) (
 			return nil, err
 		}
 		began := c.Now()
-		answer, err := w.send(ctx, token, verb, path, body)
-		lost := c.settle(ctx, w, began, verb, err)
+		answer, err := w.send(ctx, token, m)
+		lost := c.settle(ctx, w, began, m.verb, err)
 		var said *refusal
 		switch {
 		case err == nil:
@@ -47,9 +63,9 @@ func (c *Cluster) request(ctx context.Context, verb, path string, body []byte) (
 		case errors.Is(err, ErrUnauthorized) && !renewed:
 			renewed = true
 			c.tokens.forget(token)
-		case errors.As(err, &said) && !waited && said.worthAnother(verb) && c.wait(ctx, said.retryAfter):
+		case errors.As(err, &said) && !waited && said.worthAnother(m.verb) && c.wait(ctx, said.retryAfter):
 			waited = true
-		case (lost || wasReset(err)) && !moved && verb == http.MethodGet:
+		case (lost || wasReset(err)) && !moved && m.verb == http.MethodGet:
 			moved = true // what served until now is broken; the server need not be
 		default:
 			return nil, err
@@ -58,35 +74,35 @@ func (c *Cluster) request(ctx context.Context, verb, path string, body []byte) (
 }
 
 // send sends one HTTP request and reads the answer.
-func (w *way) send(ctx context.Context, token, verb, path string, body []byte) ([]byte, error) {
-	if verb == http.MethodGet {
+func (w *way) send(ctx context.Context, token string, m message) ([]byte, error) {
+	if m.verb == http.MethodGet {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, readTimeout, fmt.Errorf("nothing came within %s", readTimeout))
 		defer cancel()
 	}
-	request, err := http.NewRequestWithContext(ctx, verb, w.endpoint+path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, m.verb, w.endpoint+m.path, bytes.NewReader(m.body))
 	if err != nil {
 		return nil, w.silence(ctx, err)
 	}
 	request.Header.Set("Authorization", "Bearer "+token)
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "leda")
-	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
+	if m.body != nil {
+		request.Header.Set("Content-Type", m.contentType)
 	}
 	response, err := w.client.Do(request)
 	if err != nil {
 		return nil, w.silence(ctx, err)
 	}
 	defer response.Body.Close()
-	answer, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	answer, err := io.ReadAll(io.LimitReader(response.Body, int64(m.most)+1))
 	switch {
 	case err != nil:
 		return nil, w.silence(ctx, err)
 	case response.StatusCode < 200 || response.StatusCode > 299:
 		return nil, newRefusal(response, bytes.ReplaceAll(answer, []byte(token), []byte("***"))) // some pages show what was sent
-	case len(answer) > maxAnswer:
-		return nil, fmt.Errorf("cluster %s: the answer is larger than %d MiB", w.cluster, maxAnswer>>20)
+	case len(answer) > m.most:
+		return nil, fmt.Errorf("cluster %s: the answer is larger than %d MiB", w.cluster, m.most>>20)
 	}
 	return answer, nil
 }

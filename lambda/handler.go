@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,7 +39,8 @@ func secondLooks() []time.Duration {
 
 // handler is the function. What it keeps between invocations saves time and requests; nothing rests on it.
 type handler struct {
-	targets     []*target
+	targets     []*target // from files
+	sources     []*source // of clusters that have ScaledObjects of their own
 	meter       *meter
 	oncePerTick bool     // a tick looks once at what is due, and returns
 	noted       sync.Map // cluster and namespace where it was noted that events are not allowed
@@ -60,14 +62,14 @@ type report struct {
 func (h *handler) handle(ctx context.Context, text json.RawMessage) (report, error) {
 	began, calls := h.now(), h.calls.sent.Load()
 	w, err := parseWake(text)
-	targets, unknown := w.of(h.targets)
+	targets, unknown := h.woken(ctx, w)
 	if err = errors.Join(err, unknown); err != nil {
 		h.log.ErrorContext(ctx, "event", "error", err.Error())
 	}
 	var r report
 	switch {
 	case w.tick:
-		h.keepLooking(ctx, targets, began, &r)
+		targets = append(targets, h.keepLooking(ctx, w, targets, began, &r)...)
 	case len(targets) > 0:
 		h.answer(ctx, targets, w.dryRun, began, &r)
 	case err != nil:
@@ -85,19 +87,78 @@ func (h *handler) handle(ctx context.Context, text json.RawMessage) (report, err
 	return r, err
 }
 
-// keepLooking looks at each target when it is due, until the last moment for a look. It returns when
-// nothing more is due by then.
-func (h *handler) keepLooking(ctx context.Context, targets []*target, began time.Time, r *report) {
+// woken are the targets that an event asks for; of a tick only those from files: the clusters' own join it later.
+func (h *handler) woken(ctx context.Context, w wake) ([]*target, error) {
+	targets, err := w.of(h.targets)
+	if w.tick || len(h.sources) == 0 || err == nil && !w.all && len(w.rings) > 0 {
+		return targets, err
+	}
+	var all together
+	for _, s := range h.sources {
+		if began := h.now(); s.at.IsZero() || began.Sub(s.at) >= currentFor {
+			all.Go(func() { s.refresh(ctx, w) })
+		}
+	}
+	all.Wait()
+	fleet := slices.Clone(h.targets)
+	for _, s := range h.sources {
+		fleet = append(fleet, s.targets()...)
+	}
+	return w.of(fleet)
+}
+
+// join brings the clusters' own targets up to date, each cluster's beside the others', and sends those of the wake as soon
+// as they are known: who waits for one cluster would wait for one that is down.
+func (h *handler) join(ctx context.Context, w wake, joined chan<- []*target) {
+	defer close(joined)
+	var all sync.WaitGroup
+	for _, s := range h.sources {
+		all.Go(func() {
+			defer func() {
+				if fault := recover(); fault != nil {
+					h.log.ErrorContext(ctx, "a fault in Leda, please report it", "cluster", s.cluster.Name, "error", fmt.Sprintf("%v: %s", fault, debug.Stack()))
+				}
+			}()
+			s.refresh(ctx, w)
+			targets, err := w.of(s.targets())
+			if err == nil { // a tick names nobody who might not be there
+				joined <- targets
+			}
+		})
+	}
+	all.Wait()
+}
+
+// keepLooking looks at each target when it is due, until the last moment for a look. It returns those that joined from
+// clusters when nothing more is due by then.
+func (h *handler) keepLooking(ctx context.Context, w wake, targets []*target, began time.Time, r *report) []*target {
 	ctx, cancel := context.WithDeadline(ctx, began.Add(lastWord))
 	defer cancel()
 	last := began.Add(lastLook)
-	var first []turn
-	for _, t := range targets {
-		if at, ok := t.firstTurn(began, h.oncePerTick); ok {
-			first = append(first, turn{target: t, at: at})
+	turnsOf := func(targets []*target) []turn {
+		var first []turn
+		for _, t := range targets {
+			if at, ok := t.firstTurn(began, h.oncePerTick); ok {
+				first = append(first, turn{target: t, at: at})
+			}
 		}
+		return first
 	}
-	rota{now: h.now, last: last, look: func(ctx context.Context, t turn) outcome {
+	var all []*target
+	var later chan []turn
+	if len(h.sources) > 0 {
+		joined := make(chan []*target)
+		later = make(chan []turn)
+		go h.join(ctx, w, joined)
+		go func() {
+			defer close(later)
+			for targets := range joined {
+				all = append(all, targets...)
+				later <- turnsOf(targets)
+			}
+		}()
+	}
+	rota{now: h.now, last: last, later: later, look: func(ctx context.Context, t turn) outcome {
 		return h.lookAndTell(ctx, t.target, false)
 	}, again: func(l looked) (time.Time, bool) {
 		if l.skipped {
@@ -107,7 +168,8 @@ func (h *handler) keepLooking(ctx context.Context, targets []*target, began time
 		l.target.due = l.target.next(l.outcome.decision, l.began)
 		at, ok := l.target.turnAfter(l.began, last)
 		return at, ok && !h.oncePerTick
-	}}.run(ctx, first)
+	}}.run(ctx, turnsOf(targets))
+	return all
 }
 
 // answer looks at the targets of a doorbell at once, and again where the queue still reads inactive.
@@ -160,6 +222,9 @@ func (h *handler) lookAndTell(ctx context.Context, t *target, dryRun bool) (o ou
 		}
 		h.tell(ctx, t, o, dryRun)
 		h.tellOfEvent(ctx, t, o.event)
+		if t.member != nil && !dryRun {
+			t.member.report(ctx, t, o, h.now())
+		}
 	}()
 	return h.look(ctx, t, dryRun)
 }

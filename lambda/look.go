@@ -147,6 +147,12 @@ func (t *target) failAll(readings []scaling.Reading, err error) {
 // do stores what is to be remembered, and sets the size if it is to change.
 func (t *target) do(ctx context.Context, o *outcome, workload kube.Workload, memory kube.Recollection, now time.Time) error {
 	d := o.decision
+	if err := t.keepOriginal(ctx, workload); err != nil {
+		if d.Shrinks() || errors.Is(err, kube.ErrConflict) {
+			return err
+		}
+		o.Memory = err.Error()
+	}
 	if err := t.remember(ctx, d, memory, now); err != nil {
 		if d.Shrinks() || errors.Is(err, kube.ErrConflict) {
 			return err

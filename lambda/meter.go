@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"github.com/aws/smithy-go"
 
 	"github.com/leda-autoscaler/leda/kube"
 	"github.com/leda-autoscaler/leda/scaling"
@@ -78,7 +82,7 @@ func (m *meter) askQueue(ctx context.Context, t *target, trigger *scaling.Trigge
 	if err != nil {
 		as.forget(err)
 		forget()
-		return scaling.Reading{}, wrap(kube.Redact(err, as.Credentials))
+		return scaling.Reading{}, wrap(adviseQueue(kube.Redact(err, as.Credentials), err, t, trigger, queue))
 	}
 	return reading, nil
 }
@@ -96,4 +100,19 @@ func (m *meter) askCloudWatch(ctx context.Context, t *target, trigger *scaling.T
 		return scaling.Reading{}, wrap(err)
 	}
 	return trigger.Reading(value), nil
+}
+
+// adviseQueue says which right is missing where no synth could know the queue, and how the function's role gets it.
+func adviseQueue(shown, err error, t *target, trigger *scaling.Trigger, queue scaling.SQSTrigger) error {
+	var said smithy.APIError
+	if !errors.As(err, &said) || !strings.HasPrefix(said.ErrorCode(), "AccessDenied") || trigger.Authentication != (scaling.Authentication{}) ||
+		t.member == nil && trigger.SQS.QueueURLFrom.Name == "" {
+		return shown
+	}
+	account := queue.AccountID
+	if account == "" {
+		account = "*"
+	}
+	return fmt.Errorf(`%w; the function's role lacks {"Effect":"Allow","Action":"sqs:GetQueueAttributes","Resource":"arn:aws:sqs:%s:%s:%s"}: add the queue, or a pattern of its name, to the context key readableQueues and deploy`,
+		shown, queue.Region, account, queue.QueueName)
 }

@@ -28,6 +28,7 @@ type rota struct {
 	last  time.Time // no look is due after it
 	look  func(context.Context, turn) outcome
 	again func(looked) (at time.Time, ok bool) // when the target's next turn is, if it has one
+	later <-chan []turn                        // the turns of targets that join; closed when no more do, nil when none do
 }
 
 // run takes the turns until none is left, or ctx ends. All looks that were begun have ended by then.
@@ -50,7 +51,7 @@ func (r rota) run(ctx context.Context, first []turn) {
 			running += len(due)
 			go r.take(ctx, due, places[cluster], over)
 		}
-		if running == 0 && len(waiting) == 0 {
+		if running == 0 && len(waiting) == 0 && r.later == nil {
 			return
 		}
 		var next <-chan time.Time
@@ -63,6 +64,15 @@ func (r rota) run(ctx context.Context, first []turn) {
 			running--
 			if at, ok := r.again(l); ok && ended != nil && !at.After(r.last) {
 				heap.Push(&waiting, turn{l.target, at, l.nth + 1})
+			}
+		case joining, ok := <-r.later:
+			if !ok {
+				r.later = nil
+			}
+			for _, t := range joining {
+				if ended != nil {
+					heap.Push(&waiting, t)
+				}
 			}
 		case <-next:
 		case <-ended:

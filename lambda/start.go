@@ -71,8 +71,17 @@ func start(getenv func(string) string, log *slog.Logger) (*handler, error) {
 		}
 		clusters[c.Name] = &kube.Cluster{Cluster: c, AWS: cfg, Now: now, Wrap: calls.around}
 	}
+	memories := &memories{}
+	targets := newTargets(manifests.ScaledObjects, fleet.Looks, clusters, memories)
+	var sources []*source
+	for _, c := range fleet.Clusters {
+		if c.ReadsObjects() {
+			sources = append(sources, newSource(clusters[c.Name], fleet, targets, memories, log, now))
+		}
+	}
 	return &handler{
-		targets:     newTargets(manifests.ScaledObjects, fleet.Looks, clusters),
+		targets:     targets,
+		sources:     sources,
 		oncePerTick: fleet.Looks.OncePerTick,
 		meter: &meter{
 			identities: newIdentities(identity.Credentials, assumed, fleet.ClusterObjects(), now),

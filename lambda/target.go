@@ -3,6 +3,7 @@ package main
 import (
 	"hash/fnv"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/leda-autoscaler/leda/kube"
@@ -15,6 +16,9 @@ type target struct {
 	cluster *kube.Cluster
 	memory  *kube.Bucket
 
+	member   *member // what it is in its cluster; nil for one from a file
+	original *int32  // the size from before it was scaled, where that is kept
+
 	owner  owner
 	looks  scaling.Looks
 	due    time.Time      // when to look next; zero means at once
@@ -25,30 +29,54 @@ type target struct {
 }
 
 // newTargets places every target with its cluster and its memory.
-func newTargets(objects []scaling.ScaledObject, looks scaling.Looks, clusters map[string]*kube.Cluster) []*target {
-	type place struct {
-		cluster, namespace string
-		bucket             int
-	}
-	buckets := map[place]*kube.Bucket{}
+func newTargets(objects []scaling.ScaledObject, looks scaling.Looks, clusters map[string]*kube.Cluster, memories *memories) []*target {
 	targets := make([]*target, len(objects))
 	for i := range objects {
 		o := &objects[i]
-		p := place{o.Cluster, o.Namespace, o.Bucket}
-		if buckets[p] == nil {
-			buckets[p] = kube.NewBucket(clusters[o.Cluster], o.Namespace, o.Bucket)
-		}
-		buckets[p].Own(o.Name)
-		targets[i] = &target{ScaledObject: o, looks: looks, cluster: clusters[o.Cluster], memory: buckets[p]}
+		targets[i] = &target{ScaledObject: o, looks: looks, cluster: clusters[o.Cluster], memory: memories.of(clusters[o.Cluster], o)}
 	}
 	return targets
 }
 
-// shard is the target's, of so many. A memory bucket is in one shard as a whole, so that two shards
-// never write the same ConfigMap.
-func (t *target) shard(shards int) int {
+// memories are the buckets of all clusters.
+type memories struct {
+	mu  sync.Mutex
+	all map[bucketID]*kube.Bucket
+}
+
+type bucketID struct {
+	cluster, namespace string
+	n                  int
+}
+
+// of is the bucket of one target.
+func (m *memories) of(c *kube.Cluster, o *scaling.ScaledObject) *kube.Bucket {
+	bucket := m.bucket(c, o.Namespace, o.Bucket)
+	bucket.Own(o.Name)
+	return bucket
+}
+
+func (m *memories) bucket(c *kube.Cluster, namespace string, n int) *kube.Bucket {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	id := bucketID{c.Name, namespace, n}
+	if m.all[id] == nil {
+		if m.all == nil {
+			m.all = map[bucketID]*kube.Bucket{}
+		}
+		m.all[id] = kube.NewBucket(c, namespace, n)
+	}
+	return m.all[id]
+}
+
+// shard is the target's, of so many.
+func (t *target) shard(shards int) int { return shardOf(t.Cluster, t.Namespace, t.Bucket, shards) }
+
+// shardOf is the shard of a memory bucket, of so many. It is in one shard as a whole, so that two shards never write the
+// same ConfigMap.
+func shardOf(cluster, namespace string, bucket, shards int) int {
 	h := fnv.New32a()
-	h.Write([]byte(t.Cluster + "/" + t.Namespace + "/" + strconv.Itoa(t.Bucket)))
+	h.Write([]byte(cluster + "/" + namespace + "/" + strconv.Itoa(bucket)))
 	return int(h.Sum32() % uint32(shards))
 }
 
