@@ -12,7 +12,7 @@ import (
 func TestWords(t *testing.T) {
 	t.Chdir("../..") // where the folder scaledobjects is
 	for _, row := range []struct{ typed, want string }{
-		{"", "validate rbac simulate explain status doctor completion"},
+		{"", "validate rbac crds simulate explain status doctor completion"},
 		{"s", "simulate status"},
 		{"simulate -po", "-policy"},
 		{"simulate -policy ", "direct keda"},
