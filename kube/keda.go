@@ -13,9 +13,6 @@ import (
 	"github.com/leda-autoscaler/leda/scaling"
 )
 
-// operatorLease is what KEDA's operator holds while it runs, whichever of its pods leads.
-const operatorLease = "operator.keda.sh"
-
 // abandoned is how long ago a lease must have been renewed at last for its holder to be gone. KEDA renews it each few
 // seconds; clocks differ by less.
 const abandoned = time.Minute
@@ -23,15 +20,15 @@ const abandoned = time.Minute
 // KEDARuns says whether KEDA's operator holds its lease in a namespace. The error wraps [ErrForbidden] where the lease may
 // not be read.
 func (c *Cluster) KEDARuns(ctx context.Context, namespace string) (bool, error) {
-	answer, err := c.request(ctx, http.MethodGet, "/apis/coordination.k8s.io/v1/namespaces/"+url.PathEscape(namespace)+"/leases/"+operatorLease, nil)
+	answer, err := c.request(ctx, http.MethodGet, "/apis/coordination.k8s.io/v1/namespaces/"+url.PathEscape(namespace)+"/leases/"+kedaLease, nil)
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return false, nil
 	case errors.Is(err, ErrForbidden):
-		err = fmt.Errorf("the Role in namespace %s does not allow get on leases of %s: apply `leda rbac -source cluster` (%w)", namespace, operatorLease, err)
+		err = fmt.Errorf("the ClusterRole leda does not allow get on leases of %s: apply `leda rbac -source cluster` (%w)", kedaLease, err)
 	}
 	wrap := func(err error) error {
-		return fmt.Errorf("read lease %s/%s, to see whether KEDA runs: %w", namespace, operatorLease, err)
+		return fmt.Errorf("read lease %s/%s, to see whether KEDA runs: %w", namespace, kedaLease, err)
 	}
 	if err != nil {
 		return false, wrap(err)

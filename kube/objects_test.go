@@ -15,7 +15,7 @@ import (
 const scaledObjects = "/apis/keda.sh/v1alpha1/namespaces/shop/scaledobjects"
 
 // listed is a ScaledObject as an API server answers it, kubectl's and the server's own notes included.
-func listed(name, version string, max int) map[string]any {
+func listed(name, version string, most int) map[string]any {
 	return map[string]any{
 		"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject",
 		"metadata": map[string]any{
@@ -23,7 +23,7 @@ func listed(name, version string, max int) map[string]any {
 			"managedFields": []any{map[string]any{"manager": "kubectl"}},
 			"annotations":   map[string]any{applied: "{…}", "leda.dev/policy": "keda"},
 		},
-		"spec":   map[string]any{"maxReplicaCount": max},
+		"spec":   map[string]any{"maxReplicaCount": most},
 		"status": map[string]any{"originalReplicaCount": 2},
 	}
 }

@@ -51,8 +51,10 @@ func (s *source) lookForKEDA(ctx context.Context) {
 }
 
 func (s *source) tellUnseen(ctx context.Context, err error) {
-	s.said.once(ctx, s.log, s.now(), time.Hour, slog.LevelWarn, "KEDA may be there unseen", err.Error(),
-		slog.String("cluster", s.cluster.Name), slog.String("error", err.Error()))
+	if s.said.due(s.now(), time.Hour, "KEDA may be there unseen"+err.Error()) {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "KEDA may be there unseen",
+			slog.String("cluster", s.cluster.Name), slog.String("error", err.Error()))
+	}
 }
 
 // standAside leaves to KEDA what it scales, and says so once and then once an hour.
@@ -73,9 +75,10 @@ func (s *source) standAside(ctx context.Context) {
 	if len(left) == 0 {
 		return
 	}
-	s.said.once(ctx, s.log, s.now(), time.Hour, slog.LevelWarn, "stands aside: KEDA scales these ScaledObjects", "",
-		slog.String("cluster", s.cluster.Name), slog.Bool("kedaRuns", s.kedaRuns), slog.Int("count", len(left)), slog.Any("scaledObjects", few(left)),
-		slog.String("wayOut", "stop KEDA's operator (kubectl scale deployment keda-operator --replicas=0) and delete its HPAs; "+besideKEDA))
+	if s.said.due(s.now(), time.Hour, "stands aside: KEDA scales these ScaledObjects") {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "stands aside: KEDA scales these ScaledObjects",
+			slog.String("cluster", s.cluster.Name), slog.Bool("kedaRuns", s.kedaRuns), slog.Int("count", len(left)), slog.Any("scaledObjects", few(left)), slog.String("wayOut", "stop KEDA's operator (kubectl scale deployment keda-operator --replicas=0) and delete its HPAs; "+besideKEDA))
+	}
 }
 
 // kedaScales says why Leda leaves the ScaledObject to KEDA; nothing when it does not.

@@ -86,8 +86,10 @@ func (s *source) tellRestore(ctx context.Context, v *vanished, err error) {
 		return
 	}
 	id := v.space.name + "/" + v.name
-	s.said.once(ctx, s.log, s.now(), time.Minute, slog.LevelError, "not restored", id+err.Error(),
-		slog.String("target", s.cluster.Name+"/"+id), slog.String("error", err.Error()))
+	if s.said.due(s.now(), time.Minute, "not restored"+id+err.Error()) {
+		s.log.LogAttrs(ctx, slog.LevelError, "not restored",
+			slog.String("target", s.cluster.Name+"/"+id), slog.String("error", err.Error()))
+	}
 }
 
 // orphans are what the shard's memory knows and nobody lists any more. They are searched for once a process, when it has
@@ -104,8 +106,10 @@ func (s *source) orphans(ctx context.Context, w wake) []*vanished {
 			}
 			originals, err := s.memories.bucket(s.cluster, p.name, n).Originals(ctx, false)
 			if err != nil {
-				s.said.once(ctx, s.log, s.now(), time.Minute, slog.LevelWarn, "memory not searched", p.name,
-					slog.String("cluster", s.cluster.Name), slog.String("error", err.Error()))
+				if s.said.due(s.now(), time.Minute, "memory not searched"+p.name) {
+					s.log.LogAttrs(ctx, slog.LevelWarn, "memory not searched",
+						slog.String("cluster", s.cluster.Name), slog.String("error", err.Error()))
+				}
 				continue
 			}
 			p.searched[n] = true
@@ -177,7 +181,10 @@ func (s *source) restore(ctx context.Context, v *vanished, original kube.Origina
 		Message: fmt.Sprintf("Scaled %d→%d: restored, since ScaledObject %s was deleted", workload.Replicas, original.Replicas, v.name),
 	}
 	if err := s.cluster.Event(ctx, o, workload, event); err != nil {
-		s.said.once(ctx, s.log, s.now(), time.Hour, slog.LevelWarn, "no event", v.space.name, slog.String("target", o.ID()), slog.String("error", err.Error()))
+		if s.said.due(s.now(), time.Hour, "no event"+v.space.name) {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "no event",
+				slog.String("target", o.ID()), slog.String("error", err.Error()))
+		}
 	}
 	return nil
 }

@@ -125,8 +125,10 @@ func (s *source) refresh(ctx context.Context, w wake) {
 		}
 		switch {
 		case err != nil:
-			s.said.once(ctx, s.log, s.now(), time.Minute, slog.LevelError, "scaledobjects not read", p.name,
-				slog.String("cluster", s.cluster.Name), slog.String("namespace", p.name), slog.String("error", err.Error()), slog.Int("unchanged", len(p.members)))
+			if s.said.due(s.now(), time.Minute, "scaledobjects not read"+p.name) {
+				s.log.LogAttrs(ctx, slog.LevelError, "scaledobjects not read",
+					slog.String("cluster", s.cluster.Name), slog.String("namespace", p.name), slog.String("error", err.Error()), slog.Int("unchanged", len(p.members)))
+			}
 		case !p.current:
 			s.gone = append(s.gone, s.adopt(ctx, p)...)
 		}
@@ -323,12 +325,12 @@ type said struct {
 	times map[string]time.Time
 }
 
-// once logs a line, unless the same one was logged within the interval. What makes it the same is key.
-func (s *said) once(ctx context.Context, log *slog.Logger, now time.Time, interval time.Duration, level slog.Level, message, key string, attrs ...slog.Attr) {
+// due says whether a line may be logged: the same one, by its key, was not within the interval.
+func (s *said) due(now time.Time, interval time.Duration, key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if at, ok := s.times[message+key]; ok && now.Sub(at) < interval {
-		return
+	if at, ok := s.times[key]; ok && now.Sub(at) < interval {
+		return false
 	}
 	if s.times == nil {
 		s.times = map[string]time.Time{}
@@ -338,6 +340,6 @@ func (s *said) once(ctx context.Context, log *slog.Logger, now time.Time, interv
 			delete(s.times, old)
 		}
 	}
-	s.times[message+key] = now
-	log.LogAttrs(ctx, level, message, attrs...)
+	s.times[key] = now
+	return true
 }

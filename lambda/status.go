@@ -60,8 +60,10 @@ func (m *member) write(ctx context.Context, status scaling.Status) {
 		m.object.Version, m.object.Status, m.status = object.Version, object.Status, status
 	case errors.Is(err, kube.ErrConflict), errors.Is(err, kube.ErrNotFound): // the next tick sees why
 	default:
-		s.said.once(ctx, s.log, s.now(), time.Hour, slog.LevelWarn, "no status", m.space.name,
-			slog.String("cluster", s.cluster.Name), slog.String("scaledObject", m.space.name+"/"+m.object.Name), slog.String("error", err.Error()))
+		if s.said.due(s.now(), time.Hour, "no status"+m.space.name) {
+			s.log.LogAttrs(ctx, slog.LevelWarn, "no status",
+				slog.String("cluster", s.cluster.Name), slog.String("scaledObject", m.space.name+"/"+m.object.Name), slog.String("error", err.Error()))
+		}
 	}
 }
 
@@ -81,8 +83,10 @@ func (s *source) tellStatuses(ctx context.Context, w wake) {
 				tell = func() { m.noteAside(ctx) }
 			case m.target == nil && !m.contested() && !status.Same(m.status):
 				tell = func() { m.write(ctx, status) }
-				s.said.once(ctx, s.log, s.now(), time.Hour, slog.LevelError, "scaledobject is not scaled", p.name+"/"+m.object.Name+m.parsed.Problems.Error(),
-					slog.String("target", s.cluster.Name+"/"+p.name+"/"+m.object.Name), slog.String("error", m.parsed.Problems.Error()))
+				if s.said.due(s.now(), time.Hour, "scaledobject is not scaled"+p.name+"/"+m.object.Name+m.parsed.Problems.Error()) {
+					s.log.LogAttrs(ctx, slog.LevelError, "scaledobject is not scaled",
+						slog.String("target", s.cluster.Name+"/"+p.name+"/"+m.object.Name), slog.String("error", m.parsed.Problems.Error()))
+				}
 			default:
 				continue
 			}
