@@ -129,7 +129,9 @@ func TestFailedReading(t *testing.T) {
 		{"one error is asked again at once", `{"ApproximateNumberOfMessages":"7"}`, 1, "", 2},
 		{"two are a failed reading", `{"ApproximateNumberOfMessages":"7"}`, 2, `read depth of queue "orders": `, 2},
 		{"an attribute that is not there is no 0", `{}`, 0, "the answer has no ApproximateNumberOfMessages", 2},
-		{"no number is no 0", `{"ApproximateNumberOfMessages":"many"}`, 0, `ApproximateNumberOfMessages is no number: "many"`, 2},
+		{"no number is no 0", `{"ApproximateNumberOfMessages":"many"}`, 0, `ApproximateNumberOfMessages is no number of messages: "many"`, 2},
+		{"fewer than none would shrink the workload", `{"ApproximateNumberOfMessages":"-7"}`, 0, `ApproximateNumberOfMessages is no number of messages: "-7"`, 2},
+		{"so would more than can be added up", `{"ApproximateNumberOfMessages":"9223372036854775807"}`, 0, `is no number of messages: "9223372036854775807"`, 2},
 	} {
 		a := serveAWS(t)
 		a.answer["sqs"] = func(asked) answer {

@@ -34,16 +34,16 @@ func (q *queues) depth(ctx context.Context, trigger *scaling.Trigger, queue scal
 	if err != nil {
 		return scaling.Reading{}, err
 	}
-	var depth int64
-	counts := map[string]int64{}
+	var depth uint64
+	counts := map[string]uint64{}
 	for _, name := range wanted {
 		text, ok := attributes[name]
 		if !ok {
 			return scaling.Reading{}, fmt.Errorf("the answer has no %s", name)
 		}
-		n, err := strconv.ParseInt(text, 10, 64)
+		n, err := strconv.ParseUint(text, 10, 53) // such are exact as a float64, and can be added up
 		if err != nil {
-			return scaling.Reading{}, fmt.Errorf("%s is no number: %q", name, text)
+			return scaling.Reading{}, fmt.Errorf("%s is no number of messages: %q", name, text)
 		}
 		counts[name] = n
 		depth += n
