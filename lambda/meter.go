@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/smithy-go"
-
 	"github.com/leda-autoscaler/leda/kube"
 	"github.com/leda-autoscaler/leda/scaling"
 )
@@ -104,8 +102,8 @@ func (m *meter) askCloudWatch(ctx context.Context, t *target, trigger *scaling.T
 
 // adviseQueue says which right is missing where no synth could know the queue, and how the function's role gets it.
 func adviseQueue(shown, err error, t *target, trigger *scaling.Trigger, queue scaling.SQSTrigger) error {
-	var said smithy.APIError
-	if !errors.As(err, &said) || !strings.HasPrefix(said.ErrorCode(), "AccessDenied") || trigger.Authentication != (scaling.Authentication{}) ||
+	var said *apiError
+	if !errors.As(err, &said) || !strings.HasPrefix(said.code, "AccessDenied") || trigger.Authentication != (scaling.Authentication{}) ||
 		t.member == nil && trigger.SQS.QueueURLFrom.Name == "" {
 		return shown
 	}

@@ -66,7 +66,7 @@ func (c *town) starts() {
 	memories := &memories{}
 	c.h = &handler{
 		sources: []*source{newSource(cluster, c.fleet, nil, memories, log, c.now)}, oncePerTick: true, calls: calls, log: log, now: c.now,
-		meter: &meter{identities: newIdentities(c.aws.config().Credentials, nil, "keda", c.now), queues: &queues{aws: c.aws.config()}, now: c.now},
+		meter: &meter{identities: newIdentities(c.aws.config().Credentials, nil, "keda", c.now), queues: &queues{service: signed{name: "sqs", scope: "sqs", aws: c.aws.config(), now: now}}, now: c.now},
 	}
 }
 
