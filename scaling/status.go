@@ -233,13 +233,13 @@ func (s Status) After(before Status) Status {
 }
 
 // Same says whether s need not be written over other: nothing differs but the last active time by less than a minute,
-// and numbers within a sentence, such as a port or an address.
+// and the addresses of connections within a sentence.
 func (s Status) Same(other Status) bool {
 	if drift := s.LastActiveTime.Sub(other.LastActiveTime); drift <= -time.Minute || drift >= time.Minute {
 		return false
 	}
 	return slices.EqualFunc(s.Conditions, other.Conditions, func(a, b Condition) bool {
-		return a.Type == b.Type && a.Status == b.Status && a.Reason == b.Reason && wording(a.Message) == wording(b.Message)
+		return a.Type == b.Type && a.Status == b.Status && a.Reason == b.Reason && sameWords(a.Message, b.Message)
 	}) &&
 		s.ScaleTargetKind == other.ScaleTargetKind &&
 		equal(s.ScaleTargetGVKR, other.ScaleTargetGVKR) &&
@@ -362,12 +362,14 @@ const requestID = `,? ?Request ?ID: [0-9A-Za-z-]+`
 
 func steady(text string) string { return regexp.MustCompile(requestID).ReplaceAllString(text, "") }
 
-// wording is a sentence without its numbers.
-func wording(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' {
-			return -1
-		}
-		return r
-	}, text)
+// connection is how Go's errors name one: its port is another each time.
+const connection = `(\d{1,3}(\.\d{1,3}){3}|\[[0-9A-Fa-f:]+\]):\d+`
+
+// sameWords says whether two sentences differ in nothing but the addresses of connections.
+func sameWords(a, b string) bool {
+	if a == b {
+		return true
+	}
+	addresses := regexp.MustCompile(connection)
+	return addresses.ReplaceAllString(a, "") == addresses.ReplaceAllString(b, "")
 }
