@@ -144,7 +144,10 @@ func TestStatusIsWrittenOnlyWhenItChanged(t *testing.T) {
 		{"equal values elsewhere in memory", func(s *Status) { s.OriginalReplicaCount, s.ScaleTargetGVKR = number32(1), &GVKR{Kind: "Deployment"} }, true},
 		{"the last active time, by less than a minute", func(s *Status) { s.LastActiveTime = s.LastActiveTime.Add(59 * time.Second) }, true},
 		{"the last active time, by a minute", func(s *Status) { s.LastActiveTime = s.LastActiveTime.Add(time.Minute) }, false},
-		{"a number in a sentence", func(s *Status) {
+		{"a limit in a sentence", func(s *Status) {
+			s.Conditions = []Condition{{ConditionReady, False, "TriggerError", "dial tcp 10.0.0.1:443: 9"}}
+		}, false},
+		{"an address in a sentence", func(s *Status) {
 			s.Conditions = []Condition{{ConditionReady, False, "TriggerError", "dial tcp 10.0.0.2:443"}}
 		}, true},
 		{"a sentence", func(s *Status) { s.Conditions = []Condition{{ConditionReady, False, "TriggerError", "no such queue"}} }, false},
