@@ -213,6 +213,69 @@ func TestScaledObjectsOfACluster(t *testing.T) {
 	c.wants("it is restored once", "orders", 4)
 }
 
+// What stands in the way: KEDA's HPA, a right that is missing. And several shards share what is there.
+func TestScaledObjectsThatAreNotAlwaysLedas(t *testing.T) {
+	c := newTown(t)
+	c.depths.Store("orders", 11)
+	names := []string{"orders", "w0", "w1", "w2", "w3"} // in both buckets
+	for _, name := range names {
+		c.deployment(name, 1)
+		c.apply(scaledObject(name, "orders", "aws-sqs-queue"))
+	}
+	hpa := func(name string) {
+		c.apply(fmt.Sprintf(`{apiVersion: autoscaling/v2, kind: HorizontalPodAutoscaler, metadata: {name: %s, namespace: shop}, spec: {maxReplicas: 9, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: orders}}}`, name))
+	}
+	hpa("keda-hpa-orders")
+	c.tick()
+	c.wants("KEDA's HPA scales it", "orders", 1)
+	c.says("and Leda says so", "orders", standsAside, scaling.True, "keda-hpa-orders")
+	c.wants("another one in the same namespace", "w0", 3)
+	c.do("DELETE", "/apis/autoscaling/v2/namespaces/shop/horizontalpodautoscalers/keda-hpa-orders", "", nil)
+	c.tick()
+	c.wants("KEDA's HPA has gone", "orders", 3)
+
+	const binding = "/apis/rbac.authorization.k8s.io/v1/namespaces/shop/rolebindings/leda"
+	var kept map[string]any
+	c.do("GET", binding, "", &kept)
+	c.do("DELETE", binding, "", nil)
+	c.depths.Store("orders", 21)
+	c.until(func() bool { c.tick(); return strings.Contains(c.log.String(), `"msg":"scaledobjects not read"`) })
+	c.do("DELETE", shopObjects+"/w3", "", nil)
+	c.tick()
+	c.tick()
+	for _, name := range names {
+		c.wants("without rights nothing changes, and nothing is restored", name, 3)
+	}
+	delete(kept["metadata"].(map[string]any), "resourceVersion")
+	delete(kept["metadata"].(map[string]any), "uid")
+	again, err := json.Marshal(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.apply(string(again))
+	c.until(func() bool { c.tick(); return strings.Contains(c.log.String(), `"msg":"restored"`) })
+	c.wants("the rights are back", "orders", 5)
+	c.wants("and what was deleted meanwhile is restored", "w3", 1)
+
+	c.starts()
+	c.depths.Store("orders", 31)
+	c.minute += time.Minute
+	looks := 0
+	for shard := range 3 {
+		r, err := c.h.handle(c.Context(), json.RawMessage(fmt.Sprintf(`{"tick":{"shard":%d,"shards":3}}`, shard)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		looks += r.Looks
+	}
+	if looks != 4 {
+		t.Errorf("three shards looked %d times at 4 ScaledObjects, want at each once", looks)
+	}
+	for _, name := range names[:4] {
+		c.wants("each is one shard's", name, 7)
+	}
+}
+
 // A CustomResourceDefinition that is deleted by mistake takes all ScaledObjects along. Nothing is set.
 func TestThatManyVanishIsAnAccident(t *testing.T) {
 	c := newTown(t)
