@@ -33,6 +33,11 @@ test: prerequisites ## run every test, those on the local stack too (-short leav
 	go test $(flags) ./infra/...
 	.local/venv/ministack/bin/python -B -m unittest discover -q -s integration/ministack
 
+.PHONY: source
+source: prerequisites ## test ScaledObjects that stay in the cluster, end to end (10 minutes)
+	@go run ./integration/local prepare
+	LEDA_SOURCE=1 go test -count=1 -timeout 30m $(flags) ./integration -run '^TestScaledObjectsOfACluster$$'
+
 .PHONY: lint
 lint: $(bin)/golangci-lint ## check the code's form, and who imports whom
 	$(bin)/golangci-lint run --allow-parallel-runners ./...

@@ -102,10 +102,6 @@ func TestOnTheLocalStack(t *testing.T) {
 			t.Parallel()
 			testFunction(t, s, root)
 		})
-		t.Run("source", func(t *testing.T) {
-			t.Parallel()
-			testSource(t, s, root)
-		})
 	})
 }
 

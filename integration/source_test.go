@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -10,8 +11,25 @@ import (
 	"github.com/leda-autoscaler/leda/integration/stack"
 )
 
-// testSource deploys Leda for ScaledObjects that stay in the cluster, and uses them as KEDA's users do.
-func testSource(t *testing.T, s *stack.Stack, root string) {
+// TestScaledObjectsOfACluster deploys Leda for ScaledObjects that stay in the cluster, and uses them as KEDA's users do. It
+// waits for a dozen ticks one after the other, so it is not part of `make test`.
+func TestScaledObjectsOfACluster(t *testing.T) {
+	if testing.Short() || os.Getenv("LEDA_SOURCE") == "" {
+		t.Skip("no LEDA_SOURCE: ScaledObjects of a cluster were not tested end to end (make source), only in process on a real API server (package lambda)")
+	}
+	root, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := stack.Start(t.Context(), root, "source", func(stack.Step) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
 	p := person{t, s.Environ(), root}
 	p.types("go run ./cmd/leda crds | kubectl apply --server-side -f -")
 	p.types("kubectl wait --for condition=established --timeout 30s crd/scaledobjects.keda.sh crd/triggerauthentications.keda.sh crd/clustertriggerauthentications.keda.sh")
